@@ -1,0 +1,226 @@
+"""Files as received: finding them, opening them, and surveying their bytes once.
+
+Belongs here: landing folders, archives, hashes, encodings. Does not: what the bytes mean (readers/).
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ingestion.contract import SourceContract
+
+CHUNK = 1 << 20
+# Telemetry text compresses 5 to 30 times; a thousand times and a gigabyte is a bomb, not an export.
+MAX_RATIO, MAX_UNPACKED = 1000, 1 << 30
+# What a damaged or truncated archive raises while it is read.
+UNREADABLE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError)
+IGNORED_SUFFIXES = (".part", ".tmp", ".filepart", "~")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A file in the landing folder; `name` is relative to landing/<source>/."""
+
+    path: Path
+    name: str
+    bytes: int
+    modified_ns: int
+
+    @property
+    def modified_time(self) -> datetime:
+        """When the file was last written, UTC."""
+        return datetime.fromtimestamp(self.modified_ns / 1e9, tz=UTC)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """What the ledger counts as one file: a container, or a member of an archive (`archive.zip!member.csv`)."""
+
+    container: Container
+    member: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name in the ledger."""
+        return f"{self.container.name}!{self.member}" if self.member else self.container.name
+
+    @property
+    def base_name(self) -> str:
+        """The last part of the name, which the contract's `files` pattern is about."""
+        return Path(self.member or self.container.name).name
+
+    @contextmanager
+    def open_received(self) -> Iterator[IO[bytes]]:
+        """The file's own bytes as received (a `.gz` stays compressed)."""
+        if self.member is None:
+            with self.container.path.open("rb") as stream:
+                yield stream
+        else:
+            with zipfile.ZipFile(self.container.path) as archive, archive.open(self.member) as stream:
+                yield stream
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The file's content, unpacked."""
+        with self.open_received() as received:
+            if self.base_name.lower().endswith(".gz"):
+                with gzip.GzipFile(fileobj=received) as stream:
+                    yield io.BufferedReader(stream, CHUNK)  # type: ignore[arg-type]
+            else:
+                yield received
+
+    def file_time(self, contract: SourceContract) -> datetime:
+        """The source's own time of the file: from its name where the contract says how, else when it was written."""
+        match = contract.file_pattern.match(self.base_name)
+        stamp = match.groupdict().get("time") if match else None
+        if stamp and contract.file_time:
+            return datetime.strptime(stamp, contract.file_time).replace(tzinfo=UTC)
+        return self.container.modified_time
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over a file's bytes tells. `problem` is set when it cannot be read to its end as declared."""
+
+    sha256: str
+    bytes: int
+    lines: int
+    problem: str | None = None
+
+
+def discover(contract: SourceContract, landing: Path) -> list[Container]:
+    """Finished files of a source, in name order; hidden and half-transferred ones are left alone."""
+    folder = landing / contract.id
+    found = []
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in Path(name).parts)
+        if path.is_file() and not hidden and not name.lower().endswith(IGNORED_SUFFIXES):
+            stat = path.stat()
+            found.append(Container(path, name, stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def members(container: Container) -> tuple[list[SourceFile], str | None]:
+    """The files that a container holds, and why it cannot be opened (then the container stands for itself).
+
+    A member's name is only a label: nothing is ever extracted to a path.
+    """
+    if not container.name.lower().endswith(".zip"):
+        return [SourceFile(container)], None
+    try:
+        with zipfile.ZipFile(container.path) as archive:
+            entries = sorted((e for e in archive.infolist() if not e.is_dir()), key=lambda e: e.filename)
+    except UNREADABLE as error:
+        return [SourceFile(container)], f"archive zip illisible ou tronquée ({error}) : la redéposer complète"
+    for entry in entries:
+        if entry.file_size > MAX_UNPACKED and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
+            return [SourceFile(container)], f"{entry.filename} : taux de compression anormal, archive refusée"
+    if not entries:
+        return [SourceFile(container)], "archive zip vide"
+    return [SourceFile(container, e.filename) for e in entries], None
+
+
+class _Hashing(io.RawIOBase):
+    """Passes a stream through while hashing what goes by."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self.digest.update(data)
+        self.count += len(data)
+        return len(data)
+
+
+def survey(file: SourceFile, encoding: str, unpack_to: Path | None = None) -> Survey:
+    """Read a file once: hash it, count its lines, check its encoding; optionally keep its unpacked content.
+
+    Args:
+        file: what to read.
+        encoding: the contract's; a single-byte contract refuses bytes that are plainly UTF-8, and the reverse.
+        unpack_to: where to write the unpacked content, for engines that want a path.
+    """
+    packed = file.base_name.lower().endswith(".gz")
+    problem: str | None = None
+    with file.open_received() as received:
+        hashing = _Hashing(received)
+        buffered = io.BufferedReader(hashing, CHUNK)
+        stream: IO[bytes] = gzip.GzipFile(fileobj=buffered) if packed else buffered  # type: ignore[assignment]
+        scan = _Scan(encoding)
+        sink = unpack_to.open("wb") if unpack_to else None
+        try:
+            while chunk := stream.read(CHUNK):
+                scan.feed(chunk)
+                if sink:
+                    sink.write(chunk)
+        except UNREADABLE as error:
+            problem = f"fichier compressé tronqué ou abîmé ({error}) : le redéposer complet"
+        finally:
+            if sink:
+                sink.close()
+        try:
+            while buffered.read(CHUNK):  # the hash is of all bytes received, whatever follows the damage
+                pass
+        except UNREADABLE as error:
+            problem = problem or f"fichier illisible ({error})"
+    problem = problem or scan.problem()
+    return Survey(hashing.digest.hexdigest(), hashing.count, scan.lines, problem)
+
+
+class _Scan:
+    """Line count and encoding verdict over chunks."""
+
+    def __init__(self, encoding: str) -> None:
+        self._wants_utf8 = encoding == "utf-8"
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self._newlines = 0
+        self._last = b"\n"
+        self._ascii = True
+        self._broken_line: int | None = None
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if not (chunk.isascii() and not self._decoder.getstate()[0]):
+            self._ascii = False
+            if self._broken_line is None:
+                try:
+                    self._decoder.decode(chunk)
+                except UnicodeDecodeError as error:
+                    self._broken_line = self._newlines + chunk.count(b"\n", 0, error.start) + 1
+        self._newlines += chunk.count(b"\n")
+        self._last = chunk[-1:]
+
+    @property
+    def lines(self) -> int:
+        return self._newlines + (self._last != b"\n")
+
+    def problem(self) -> str | None:
+        if self._size == 0:
+            return "fichier vide"
+        if self._wants_utf8 and self._broken_line is not None:
+            return f"encodage : UTF-8 attendu, octets invalides ligne {self._broken_line} (fichier en cp1252 ?)"
+        if not self._wants_utf8 and not self._ascii and self._broken_line is None:
+            return f"encodage : {self._encoding} attendu, le fichier est en UTF-8"
+        return None

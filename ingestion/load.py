@@ -1,0 +1,591 @@
+"""From landing to bronze: every row loaded, known as a duplicate, or in quarantine with its reason; then the ledger.
+
+Belongs here: the order of steps that keeps the ledger true through crashes and races. Does not: formats (readers/),
+types (typing.py), Delta itself (lake/).
+
+The order, per batch of files of one source:
+1. read every file into a typed Parquet spool (DuckDB streams, memory bounded);
+2. settle the clock hour that occurs twice, judge files that must be held back whole;
+3. at table version V, find the rows that are already there;
+4. write quarantine rows (again and again if need be: they replace those of the same file);
+5. append the new rows as version V + 1, with the ledger rows in the commit itself. If somebody committed meanwhile,
+   back to 3;
+6. copy the ledger rows to `ops.ingest_file`. A crash between 5 and 6 is healed by reading them back from the commit.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestion.contract import SourceContract, contract_sha256
+from ingestion.landing import Container, SourceFile, Survey, discover, members, survey
+from ingestion.readers import FileNotes, delimited, jsonl
+from ingestion.typing import expected_form, quote, typed_select
+from lake import engine, ops, table
+from lake.home import home, landing_dir, tmp_dir
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BATCH_BYTES = 256 << 20  # of landing bytes in one commit: bounds the spool and the work lost by a crash
+BATCH_FILES = 1000  # ledger rows in one commit record stay under about 500 kB
+# A column of which at least half of a file's rows cannot be read has changed its type; below, rows are at fault.
+# Files under 20 rows say too little for that and are judged row by row.
+FLIP_SHARE, FLIP_ROWS = 0.5, 20
+RAW_SHOWN = 2000  # characters of a refused line kept in quarantine; the whole line stays in landing
+LEDGER_KEY = "datanevers.files"
+
+Progress = Callable[[str, int, int], None]  # source, files done, files to do
+
+
+@dataclass
+class Incoming:
+    """One file on its way in."""
+
+    number: int
+    file: SourceFile
+    survey: Survey
+    path: Path | None = None  # unpacked copy, for readers that want a path
+    notes: FileNotes = field(default_factory=FileNotes)
+    rows_read: int = 0
+    twin_rows: int | None = None  # rows of the same content already loaded under another name
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What one source's load did."""
+
+    source: str
+    files: int = 0
+    held: int = 0
+    rows_read: int = 0
+    rows_loaded: int = 0
+    rows_duplicate: int = 0
+    rows_quarantined: int = 0
+
+    def __add__(self, other: Ingested) -> Ingested:
+        sums = {k: getattr(self, k) + getattr(other, k) for k in vars(self) if k != "source"}
+        return Ingested(self.source, **sums)
+
+
+def pending(contract: SourceContract, landing: Path | None = None) -> list[Container]:
+    """Landing files that are new, changed, or held back under an earlier version of the contract."""
+    found = discover(contract, landing or landing_dir())
+    if not found or not table.exists("ops", "landing_file"):
+        return found
+    con = engine.connect(attach=False)
+    engine.attach_table(con, "ops", "landing_file")
+    rows = con.execute(
+        "SELECT path, bytes, modified_ns, contract_sha256, held FROM ops.landing_file WHERE source = ?", [contract.id]
+    ).fetchall()
+    fingerprint = contract_sha256(contract.id)
+    done = {(path, size, at) for path, size, at, made_with, held in rows if not held or made_with == fingerprint}
+    return [c for c in found if (c.name, c.bytes, c.modified_ns) not in done]
+
+
+def ingest(
+    contract: SourceContract, *, landing: Path | None = None, run_id: str = "", progress: Progress | None = None
+) -> Ingested:
+    """Load every pending file of a source into bronze.
+
+    Safe to run twice, in two processes, and after a crash at any point.
+    """
+    from filelock import FileLock
+
+    run_id = run_id or uuid.uuid4().hex
+    ops.ensure()
+    table.create("bronze", contract.bronze, contract.bronze_schema, partition_by=contract.partition_by)
+    locks = home() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"ingest_{contract.id}.lock"):
+        recover(contract)
+        todo = pending(contract, landing)
+        total = Ingested(contract.id)
+        for done, batch in _batches(todo):
+            if progress:
+                progress(contract.id, done, len(todo))
+            total += _Batch(contract, batch, run_id).run()
+        if progress and todo:
+            progress(contract.id, len(todo), len(todo))
+        return total
+
+
+def recover(contract: SourceContract) -> None:
+    """Copy ledger rows that reached a bronze commit but not `ops.ingest_file` (a crash in between)."""
+    if not table.exists("bronze", contract.bronze):
+        return
+    con = engine.connect(attach=False)
+    engine.attach_table(con, "ops", "ingest_file")
+    last = con.execute(
+        "SELECT coalesce(max(delta_version), -1) FROM ops.ingest_file WHERE source = ?", [contract.id]
+    ).fetchall()[0][0]
+    for commit in table.commits_since("bronze", contract.bronze, last):
+        if LEDGER_KEY in commit:
+            _put_ledger([_revived(row) for row in json.loads(commit[LEDGER_KEY])])
+
+
+def _revived(row: dict[str, Any]) -> dict[str, Any]:
+    times = {k: datetime.fromisoformat(row[k]) for k in ("file_time", "ingested_time")}
+    return row | times | {"event_dates": [date.fromisoformat(d) for d in row["event_dates"]]}
+
+
+def _put_ledger(rows: Sequence[dict[str, Any]]) -> None:
+    ops.put("ingest_file", rows, key=("source", "file", "sha256"))
+
+
+def _batches(todo: Sequence[Container]) -> Iterator[tuple[int, list[Container]]]:
+    batch: list[Container] = []
+    size = 0
+    for index, container in enumerate(todo):
+        if batch and (size + container.bytes > BATCH_BYTES or len(batch) >= BATCH_FILES):
+            yield index - len(batch), batch
+            batch, size = [], 0
+        batch.append(container)
+        size += container.bytes
+    if batch:
+        yield len(todo) - len(batch), batch
+
+
+class _Batch:
+    """One batch of containers of one source, through the six steps."""
+
+    def __init__(self, contract: SourceContract, containers: list[Container], run_id: str) -> None:
+        self.contract = contract
+        self.containers = containers
+        self.run_id = run_id
+        self.now = datetime.now(UTC)
+        self.fingerprint = contract_sha256(contract.id)
+        self.work = Path(tempfile.mkdtemp(prefix="ingest_", dir=tmp_dir()))
+        self.con = engine.connect(attach=False)
+        self.version = -1
+
+    def run(self) -> Ingested:
+        """All steps; the scratch folder is removed whatever happens."""
+        try:
+            self.known = self._ledger()
+            self.files = self._incoming()
+            fresh = [f for f in self.files if f.notes.held is None and f.twin_rows is None]
+            self._spool(fresh)
+            self._settle_clock()
+            self._judge(fresh)
+            rows = self._commit()
+            self._remember(rows)
+            return self._summary(rows)
+        finally:
+            self.con.close()
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    # 1. what there is to read ------------------------------------------------------------------------------------
+
+    def _ledger(self) -> set[tuple[str, str]]:
+        """(file, sha256) that need no further work: all in the ledger but held ones that deserve another try."""
+        engine.attach_table(self.con, "ops", "ingest_file")
+        rows = self.con.execute(
+            "SELECT file, sha256, status, contract_sha256, rows_read FROM ops.ingest_file WHERE source = ?",
+            [self.contract.id],
+        ).fetchall()
+        # a snapshot that goes back to an earlier content is news; an increment that says the same again is not
+        appends = self.contract.mode == "append"
+        self.known_content = {sha: read for _, sha, status, _, read in rows if status != "held" and appends}
+        return {(f, sha) for f, sha, status, made_with, _ in rows if status != "held" or made_with == self.fingerprint}
+
+    def _incoming(self) -> list[Incoming]:
+        found: list[Incoming] = []
+        wants_path = self.contract.format.reader == "jsonl"
+        for container in self.containers:
+            files, problem = members(container)
+            for file in files:
+                packed = file.member is not None or file.base_name.lower().endswith(".gz")
+                copy = self.work / f"{len(found)}.unpacked" if wants_path and packed else None
+                surveyed = survey(file, self.contract.format.encoding, copy)
+                incoming = Incoming(len(found), file, surveyed, copy or container.path)
+                incoming.notes.held = problem or surveyed.problem or self._unexpected_name(file)
+                if (file.name, surveyed.sha256) not in self.known:
+                    incoming.twin_rows = self.known_content.get(surveyed.sha256)
+                    found.append(incoming)
+        return found
+
+    def _unexpected_name(self, file: SourceFile) -> str | None:
+        if self.contract.file_pattern.match(file.base_name):
+            return None
+        return f"nom de fichier inattendu : la forme attendue est {self.contract.files}"
+
+    # 2. read ------------------------------------------------------------------------------------------------------
+
+    def _spool(self, files: list[Incoming]) -> None:
+        import duckdb
+
+        parts = 0
+        for raw in self._raw(files):
+            part = self.work / f"part_{parts}.parquet"
+            select = typed_select(self.contract, raw)
+            try:
+                self.con.execute(f"COPY ({select}) TO {quote(str(part))} (FORMAT parquet, COMPRESSION lz4_raw)")
+            except duckdb.InvalidInputException as error:  # the file's fault; any other error is ours and ends the run
+                if self.contract.format.reader != "jsonl":
+                    raise
+                self.current.notes.held = f"lecture impossible : {str(error).splitlines()[0][:300]}"
+                part.unlink(missing_ok=True)
+                continue
+            parts += 1
+        if parts == 0:
+            empty = typed_select(self.contract, "raw")
+            self._register([])
+            self.con.execute(f"COPY ({empty}) TO {quote(str(self.work / 'part_0.parquet'))} (FORMAT parquet)")
+        self.con.execute(f"CREATE VIEW spool AS SELECT * FROM read_parquet({quote(str(self.work / 'part_*.parquet'))})")
+
+    def _raw(self, files: list[Incoming]) -> Iterator[str]:
+        """SQL relations of raw rows: one stream over all delimited files, or one per JSON file."""
+        if self.contract.format.reader == "csv":
+            if files:
+                self._register(files)
+                yield "raw"
+            return
+        for incoming in files:
+            self.current = incoming
+            if incoming.path and (sql := jsonl.select(incoming.path, incoming.number, self.contract, incoming.notes)):
+                yield f"({sql})"
+                if incoming.path.parent == self.work:
+                    incoming.path.unlink(missing_ok=True)
+
+    def _register(self, files: list[Incoming]) -> None:
+        import pyarrow as pa
+
+        batches = delimited.read([(f.number, f.file) for f in files], self.contract, {f.number: f.notes for f in files})
+        self.con.register("raw", pa.RecordBatchReader.from_batches(delimited.raw_schema(self.contract), batches))
+
+    def _settle_clock(self) -> None:
+        """`typed`: the spool with the hour that occurs twice settled by order in the file, never by guess.
+
+        Within a file and series, the clock steps back once: before that it is summer time, after it winter time.
+        No step back, or more than one, cannot be settled: those rows go to quarantine.
+        """
+        event = self.contract.event_time
+        if event is None or event.zone is None:
+            self.con.execute("CREATE VIEW typed AS SELECT * FROM spool")
+            return
+        series = ", ".join(("file_no", *event.series, "local_time::DATE"))
+        self.con.execute(
+            f"""CREATE TABLE fold AS
+            WITH passed AS (
+                SELECT file_no, source_row, {", ".join(event.series)}, local_time,
+                    coalesce(local_time <= lag(local_time) OVER (PARTITION BY {series} ORDER BY source_row), false) AS back
+                FROM spool WHERE clock = 1 AND bad_column IS NULL),
+            counted AS (
+                SELECT file_no, source_row,
+                    sum(back::INTEGER) OVER (PARTITION BY {series} ORDER BY source_row) AS passes,
+                    sum(back::INTEGER) OVER (PARTITION BY {series}) AS total
+                FROM passed)
+            SELECT file_no, source_row, CASE WHEN total = 1 THEN passes END AS pass FROM counted"""
+        )
+        time = event.column
+        bad = f"""CASE WHEN s.bad_column IS NOT NULL THEN s.bad_column
+            WHEN s.clock = 2 OR (s.clock = 1 AND f.pass IS NULL) THEN {quote(time)} END"""
+        value = "coalesce(s.bad_value, CASE WHEN s.clock > 0 THEN s.local_time::VARCHAR END)"
+        settled = f"CASE WHEN s.clock = 1 AND f.pass = 0 THEN s.{time} - INTERVAL 1 HOUR ELSE s.{time} END"
+        self.con.execute(
+            f"""CREATE VIEW typed AS SELECT s.* REPLACE ({settled} AS {time}, {bad} AS bad_column, {value} AS bad_value)
+            FROM spool AS s LEFT JOIN fold AS f ON s.clock = 1 AND s.file_no = f.file_no AND s.source_row = f.source_row"""
+        )
+
+    def _judge(self, files: list[Incoming]) -> None:
+        """Count rows per file, and hold back files in which a column changed its type or is absent throughout."""
+        counts = self.con.execute(
+            """SELECT file_no, bad_column, count(*), count(bad_value), any_value(bad_value)
+            FROM spool GROUP BY file_no, bad_column ORDER BY ALL"""
+        ).fetchall()
+        for incoming in files:
+            mine = [row[1:] for row in counts if row[0] == incoming.number]
+            incoming.rows_read = sum(count for _, count, _, _ in mine) + len(incoming.notes.rejects)
+            for column, count, with_value, example in mine:
+                if column and not incoming.notes.held:
+                    self._judge_column(incoming, column, count, with_value, example)
+
+    def _judge_column(self, incoming: Incoming, column: str, count: int, with_value: int, example: str | None) -> None:
+        label = self._label(column)
+        if with_value == 0 and count == incoming.rows_read and self.contract.format.reader == "jsonl":
+            incoming.notes.held = f"champ obligatoire absent de toutes les lignes : {label}"
+        elif with_value and incoming.rows_read >= FLIP_ROWS and count >= FLIP_SHARE * incoming.rows_read:
+            form = expected_form(self.contract.column(column), self.contract)
+            incoming.notes.held = f"la colonne {label} a changé de type : {form} attendu, trouvé « {example} »"
+            incoming.notes.type_changed.append((label, f"{form} attendu, trouvé « {example} »"))
+
+    def _label(self, column: str) -> str:
+        origin = self.contract.column(column).origin
+        names = [*origin.values()] if isinstance(origin, dict) else [origin]
+        flat = [n for name in names for n in (name if isinstance(name, tuple) else (name,))]
+        return " / ".join(dict.fromkeys(flat))
+
+    # 3 to 6. compare, quarantine, commit, ledger -----------------------------------------------------------------
+
+    def _commit(self) -> list[dict[str, Any]]:
+        quarantined = False
+        while True:
+            recover(self.contract)
+            self.known = self._ledger()
+            todo = [f for f in self.files if (f.file.name, f.survey.sha256) not in self.known]
+            self.version = table.version("bronze", self.contract.bronze) or 0
+            self._find_known_rows(todo)
+            rows = self._ledger_rows(todo)
+            if not quarantined:
+                self._quarantine(todo)
+                quarantined = True
+            if any(r["rows_loaded"] for r in rows):
+                try:
+                    self._append(rows)
+                except table.Conflict:
+                    continue
+            _put_ledger(rows)
+            return rows
+
+    def _find_known_rows(self, todo: list[Incoming]) -> None:
+        """`known_row`: (file_no, source_row) of good rows that an earlier row, here or in bronze, already says."""
+        held = [f.number for f in todo if f.notes.held] or [-1]
+        numbers = ", ".join(str(f.number) for f in todo) or "-1"
+        self.con.execute(
+            f"""CREATE OR REPLACE VIEW good AS SELECT * FROM typed WHERE bad_column IS NULL
+            AND file_no IN ({numbers}) AND file_no NOT IN ({", ".join(map(str, held))})"""
+        )
+        columns = (*self.contract.key, *self.contract.revision_columns)
+        scope = ("file_no",) if self.contract.mode == "snapshot" else ()
+        identity = ", ".join(f'"{c}"' for c in (*columns, *scope))
+        self.con.execute(
+            f"""CREATE OR REPLACE TABLE known_row AS
+            WITH first AS (SELECT {identity}, min((file_no, source_row)) AS kept, count(*) AS n FROM good GROUP BY ALL),
+            repeated AS (SELECT * FROM first WHERE n > 1)
+            SELECT g.file_no, g.source_row FROM good AS g JOIN repeated AS r
+            ON {" AND ".join(f'g."{c}" IS NOT DISTINCT FROM r."{c}"' for c in (*columns, *scope))}
+            WHERE (g.file_no, g.source_row) <> r.kept"""
+        )
+        if self.contract.mode == "append" and self.version > 0:
+            self._find_rows_in_bronze(columns)
+
+    def _find_rows_in_bronze(self, columns: tuple[str, ...]) -> None:
+        event = self.contract.event_time
+        if event is None:
+            return
+        span = self.con.execute(f"SELECT min({event.column})::DATE, max({event.column})::DATE FROM good").fetchall()[0]
+        if span[0] is None:
+            return
+        engine.attach_table(self.con, "bronze", self.contract.bronze)
+        same = " AND ".join(f'g."{c}" IS NOT DISTINCT FROM b."{c}"' for c in columns)
+        self.con.execute(
+            f"""INSERT INTO known_row SELECT g.file_no, g.source_row FROM good AS g
+            SEMI JOIN (SELECT {", ".join(columns)} FROM bronze."{self.contract.bronze}"
+                WHERE event_date BETWEEN '{span[0]}' AND '{span[1]}') AS b ON {same}
+            WHERE (g.file_no, g.source_row) NOT IN (SELECT (file_no, source_row) FROM known_row)"""
+        )
+
+    def _ledger_rows(self, todo: list[Incoming]) -> list[dict[str, Any]]:
+        self.con.execute(
+            "CREATE OR REPLACE VIEW fresh AS SELECT g.* FROM good AS g ANTI JOIN known_row AS k USING (file_no, source_row)"
+        )
+        event = self.contract.event_time
+        days = f"list_sort(list_distinct(list({event.column}::DATE)))" if event else "[]::DATE[]"
+        loaded = {
+            number: (count, dates)
+            for number, count, dates in self.con.execute(
+                f"SELECT file_no, count(*), {days} FROM fresh GROUP BY file_no"
+            ).fetchall()
+        }
+        known = dict(self.con.execute("SELECT file_no, count(*) FROM known_row GROUP BY file_no").fetchall())
+        writes = bool(loaded)
+        return [self._ledger_row(f, *loaded.get(f.number, (0, [])), known.get(f.number, 0), writes=writes) for f in todo]
+
+    def _ledger_row(
+        self, incoming: Incoming, loaded: int, dates: list[date], duplicate: int, *, writes: bool
+    ) -> dict[str, Any]:
+        held, twin = incoming.notes.held, incoming.twin_rows
+        read = incoming.rows_read
+        if held:
+            read = read or max(incoming.survey.lines - self._lines_above(), 0)
+        elif twin is not None:
+            read = duplicate = twin
+        quarantined = read if held else read - loaded - duplicate
+        return {
+            "source": self.contract.id,
+            "file": incoming.file.name,
+            "sha256": incoming.survey.sha256,
+            "bytes": incoming.survey.bytes,
+            "rows_read": read,
+            "rows_loaded": loaded,
+            "rows_duplicate": duplicate,
+            "rows_quarantined": quarantined,
+            "status": "held" if held else "loaded" if loaded or not duplicate else "duplicate",
+            "reason": held,
+            "file_time": incoming.file.file_time(self.contract),
+            "event_dates": dates,
+            "contract_sha256": self.fingerprint,
+            "delta_version": self.version + 1 if writes else self.version,
+            "run_id": self.run_id,
+            "ingested_time": self.now,
+        }
+
+    def _lines_above(self) -> int:
+        if self.contract.format.reader == "jsonl":
+            return 0
+        return 3 if self.contract.format.preamble is not None else 1
+
+    def _append(self, rows: list[dict[str, Any]]) -> None:
+        self._name_files(rows)
+        columns = [f'f."{c.name}"' for c in self.contract.columns]
+        if event := self.contract.event_time:
+            columns.append(f"f.{event.column}::DATE AS event_date")
+            if self.contract.partition == "month":
+                columns.append(f"date_trunc('month', f.{event.column})::DATE AS event_month")
+        trace = "f.extra, n.source_file, n.source_sha256, n.source_time, f.source_row"
+        reader = self.con.execute(
+            f"SELECT {', '.join(columns)}, {trace} FROM fresh AS f JOIN file_name AS n USING (file_no)"
+        ).to_arrow_reader(65_536)
+        entry = json.dumps(rows, default=lambda v: v.isoformat(), ensure_ascii=False)
+        table.append_at(
+            "bronze",
+            self.contract.bronze,
+            reader.cast(self.contract.bronze_schema),
+            at_version=self.version,
+            metadata={LEDGER_KEY: entry, "datanevers.run_id": self.run_id},
+        )
+
+    def _name_files(self, rows: list[dict[str, Any]]) -> None:
+        """`file_name`: the trace columns of each file of the batch."""
+        import pyarrow as pa
+
+        numbers = {(f.file.name, f.survey.sha256): f.number for f in self.files}
+        names = pa.table(
+            {
+                "file_no": pa.array([numbers[r["file"], r["sha256"]] for r in rows], pa.int32()),
+                "source_file": [r["file"] for r in rows],
+                "source_sha256": [r["sha256"] for r in rows],
+                "source_time": pa.array([r["file_time"] for r in rows], pa.timestamp("us", tz="UTC")),
+            }
+        )
+        self.con.register("file_name_arrow", names)
+        self.con.execute("CREATE OR REPLACE TABLE file_name AS SELECT * FROM file_name_arrow")
+
+    def _quarantine(self, todo: list[Incoming]) -> None:
+        """Write what is refused: rows one by one with line and text, files held back as one entry for all rows."""
+        held = [f for f in todo if f.notes.held]
+        entries = [self._entry(f, None, None, f.notes.held or "", None, self._rows_held(f)) for f in held]
+        suspects = ", ".join(str(f.number) for f in todo if not f.notes.held) or "-1"
+        self.con.execute(
+            f"""SELECT file_no, source_row, bad_column, bad_value, {"clock" if self._has_clock() else "0"}
+            FROM typed WHERE bad_column IS NOT NULL AND file_no IN ({suspects}) ORDER BY file_no, source_row"""
+        )
+        faults = self.con.fetchall()
+        refused = {number for number, *_ in faults} | {f.number for f in todo if f.notes.rejects} | {f.number for f in held}
+        if not refused:
+            return
+        shas = ", ".join(quote(f.survey.sha256) for f in todo if f.number in refused)
+        table.delete("ops", "quarantine", f"source = {quote(self.contract.id)} AND sha256 IN ({shas})")
+        for incoming in todo:
+            if not incoming.notes.held:
+                entries += self._row_entries(incoming, [f[1:] for f in faults if f[0] == incoming.number])
+        ops.record("quarantine", entries)
+
+    def _has_clock(self) -> bool:
+        return self.contract.event_time is not None and self.contract.event_time.zone is not None
+
+    def _rows_held(self, incoming: Incoming) -> int:
+        return incoming.rows_read or max(incoming.survey.lines - self._lines_above(), 0)
+
+    def _row_entries(self, incoming: Incoming, faults: list[tuple[int, str, str | None, int]]) -> list[dict[str, Any]]:
+        if not faults and not incoming.notes.rejects:
+            return []
+        reader = jsonl if self.contract.format.reader == "jsonl" else delimited
+        records = {row for row, *_ in faults} | {row for row, *_ in incoming.notes.rejects}
+        places = reader.locate(incoming.file, self.contract, records)
+        entries = []
+        for row, column, value, clock in faults:
+            line, raw = places.get(row, (None, None))
+            label, reason = self._reason(column, value, clock, raw)
+            entries.append(self._entry(incoming, line, label, reason, raw, 1))
+        for row, text, reason in incoming.notes.rejects:
+            line, raw = places.get(row, (None, text))
+            entries.append(self._entry(incoming, line, None, reason, raw, 1))
+        return entries
+
+    def _reason(self, column: str, value: str | None, clock: int, raw: str | None) -> tuple[str | None, str]:
+        if self.contract.format.reader == "jsonl" and (fault := jsonl.fault(raw)):
+            return None, fault
+        label = self._label(column)
+        declared = self.contract.column(column)
+        if value is None:
+            return label, "valeur obligatoire absente"
+        if clock == 1:
+            return label, f"{value} : heure qui a lieu deux fois, l'ordre du fichier ne dit pas laquelle"
+        if clock == 2:
+            return label, f"{value} : heure locale qui n'existe pas (passage à l'heure d'été)"
+        return label, f"« {value} » : {expected_form(declared, self.contract)} attendu"
+
+    def _entry(
+        self, incoming: Incoming, line: int | None, column: str | None, reason: str, raw: str | None, rows: int
+    ) -> dict[str, Any]:
+        return {
+            "source": self.contract.id,
+            "file": incoming.file.name,
+            "sha256": incoming.survey.sha256,
+            "line": line,
+            "column": column,
+            "reason": reason,
+            "raw": raw[:RAW_SHOWN] if raw else raw,
+            "rows": rows,
+            "run_id": self.run_id,
+            "quarantined_time": self.now,
+        }
+
+    # afterwards ---------------------------------------------------------------------------------------------------
+
+    def _remember(self, rows: list[dict[str, Any]]) -> None:
+        """Record drift, and the landing files as seen, so that the next run does not open them again."""
+        by_name = {f.file.name: f for f in self.files}
+        drift = [
+            {
+                "source": self.contract.id,
+                "file": row["file"],
+                "sha256": row["sha256"],
+                "kind": kind,
+                "column": column,
+                "detail": detail,
+                "run_id": self.run_id,
+                "observed_time": self.now,
+            }
+            for row in rows
+            for kind, column, detail in by_name[row["file"]].notes.drift()
+        ]
+        ops.put("schema_drift", drift, key=("source", "file", "sha256", "kind", "column"))
+        held = {f.file.container.name for f in self.files if f.notes.held}
+        seen = [
+            {
+                "source": self.contract.id,
+                "path": c.name,
+                "bytes": c.bytes,
+                "modified_ns": c.modified_ns,
+                "contract_sha256": self.fingerprint,
+                "held": c.name in held,
+            }
+            for c in self.containers
+        ]
+        ops.put("landing_file", seen, key=("source", "path"))
+
+    def _summary(self, rows: Iterable[dict[str, Any]]) -> Ingested:
+        total = Ingested(self.contract.id)
+        for row in rows:
+            total += Ingested(
+                self.contract.id,
+                files=1,
+                held=row["status"] == "held",
+                rows_read=row["rows_read"],
+                rows_loaded=row["rows_loaded"],
+                rows_duplicate=row["rows_duplicate"],
+                rows_quarantined=row["rows_quarantined"],
+            )
+        return total

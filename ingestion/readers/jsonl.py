@@ -1,0 +1,169 @@
+"""JSON lines to raw columns, read by DuckDB with explicit columns (no inference, 2.5 times its speed).
+
+Belongs here: the dialect of a file, the column declaration for `read_json`, paths into objects. Does not: what the
+values mean (typing.py).
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestion.readers import FileNotes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ingestion.contract import Column, SourceContract
+    from ingestion.landing import SourceFile
+
+# New top-level fields are looked for in the first lines only: reading every object twice would halve the speed.
+SAMPLE_LINES = 500
+MAX_OBJECT = 16 << 20  # bytes of one line
+
+
+def select(path: Path, number: int, contract: SourceContract, notes: FileNotes) -> str | None:
+    """SQL that yields the raw rows of an unpacked file, or None when notes say that it is held.
+
+    Args:
+        path: unpacked, UTF-8.
+        number: becomes `file_no`.
+    """
+    samples = _samples(path)
+    if not samples:
+        notes.held = "aucun objet JSON lisible : une ligne = un objet est attendu"
+        return None
+    fields = list(dict.fromkeys(key for sample in samples for key in sample))
+    variant = next((v.name for v in contract.variants if v.has_field in samples[0]), None)
+    if contract.variants and variant is None:
+        wanted = " ou ".join(v.has_field for v in contract.variants)
+        notes.held = f"format inconnu : champ {wanted} attendu, trouvés : {', '.join(fields[:8])} (autre serveur ?)"
+        return None
+    tree = _tree(contract, variant)
+    notes.new_columns.extend(f for f in fields if f not in tree)
+    return _sql(path, number, contract, variant, tree, notes.new_columns)
+
+
+def _samples(path: Path) -> list[dict[str, Any]]:
+    found = []
+    with path.open("rb") as stream:
+        for line in islice(stream, SAMPLE_LINES):
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                found.append(value)
+    return found
+
+
+def _steps(path: str) -> list[str]:
+    return path.split(".")
+
+
+def _tree(contract: SourceContract, variant: str | None) -> dict[str, Any]:
+    """Nested dict of the fields the contract reads: leaves are None, repeated groups are lists of one dict."""
+    tree: dict[str, Any] = {}
+    for column in contract.columns:
+        for path in column.paths(variant):
+            if column.type == "nested":
+                group: dict[str, Any] = tree.setdefault(path, [{}])[0]
+                for field in column.fields:
+                    if (inner := field.path(variant)) is not None:
+                        _plant(group, _steps(inner))
+            else:
+                _plant(tree, _steps(path))
+    return tree
+
+
+def _plant(tree: dict[str, Any], steps: list[str]) -> None:
+    head, rest = steps[0], steps[1:]
+    if head.endswith("[]"):
+        group = tree.setdefault(head[:-2], [{}])
+        _plant(group[0], rest)
+    elif rest:
+        node = tree.setdefault(head, {})
+        _plant(node[0] if isinstance(node, list) else node, rest)
+    else:
+        tree.setdefault(head, None)
+
+
+def _type(node: Any) -> str:
+    if node is None:
+        return "VARCHAR"  # scalars arrive as text: what cannot be read is seen, not nulled
+    if isinstance(node, list):
+        return f"{_type(node[0])}[]"
+    return "STRUCT(" + ", ".join(f'"{k}" {_type(v)}' for k, v in node.items()) + ")"
+
+
+def _sql(
+    path: Path, number: int, contract: SourceContract, variant: str | None, tree: dict[str, Any], new: Iterable[str]
+) -> str:
+    columns = ", ".join(f"\"{name}\": '{_type(node)}'" for name, node in tree.items())
+    # a field under a new name is read as JSON and kept in `extra`
+    extras = list(new)
+    columns += "".join(f", \"{name}\": 'JSON'" for name in extras)
+    exprs = [f"{_value(c, variant)} AS {c.name}" for c in contract.columns]
+    extra = "NULL"
+    if extras:
+        pairs = ", ".join(f"'{n.replace(chr(39), chr(39) * 2)}', \"{n}\"" for n in extras)
+        extra = f"nullif(json_merge_patch('{{}}', json_object({pairs})), '{{}}')"
+    quoted = str(path).replace("'", "''")
+    return (
+        f"SELECT {', '.join(exprs)}, {extra} AS extra, row_number() OVER () AS source_row, {number}::INTEGER AS file_no "
+        f"FROM read_json('{quoted}', format='newline_delimited', columns={{{columns}}}, ignore_errors=true, "
+        f"maximum_object_size={MAX_OBJECT}, compression='uncompressed')"
+    )
+
+
+def _value(column: Column, variant: str | None) -> str:
+    paths = column.paths(variant)
+    if not paths:
+        return "NULL::VARCHAR"
+    if column.type == "nested":
+        inner = ", ".join(
+            f"'{f.name}': {_dotted('x', p) if (p := f.path(variant)) is not None else 'NULL::VARCHAR'}" for f in column.fields
+        )
+        return f'list_transform("{paths[0]}", lambda x: {{{inner}}})'
+    exprs = [_expression(path) for path in paths]
+    return exprs[0] if len(exprs) == 1 else f"coalesce({', '.join(exprs)})"
+
+
+def _expression(path: str) -> str:
+    if "[]." not in path:
+        head, *rest = _steps(path)
+        return _dotted(f'"{head}"', ".".join(rest)) if rest else f'"{head}"'
+    group, inner = path.split("[].", 1)
+    return f'list_filter(list_transform("{group}", lambda x: {_dotted("x", inner)}), lambda v: v IS NOT NULL)[1]'
+
+
+def _dotted(base: str, path: str) -> str:
+    return base + "".join(f'."{step}"' for step in _steps(path))
+
+
+def locate(file: SourceFile, contract: SourceContract, records: set[int]) -> dict[int, tuple[int, str]]:
+    """Physical line (from 1) and text of given records; blank lines are no records."""
+    del contract
+    found: dict[int, tuple[int, str]] = {}
+    last, record = max(records, default=0), 0
+    with file.open() as stream:
+        for line_number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            record += 1
+            if record in records:
+                found[record] = (line_number, line.decode("utf-8", errors="replace").rstrip("\r\n"))
+            if record >= last:
+                break
+    return found
+
+
+def fault(raw: str | None) -> str | None:
+    """Why a line is not a JSON object at all, or None when it is one."""
+    try:
+        value = json.loads(raw or "")
+    except ValueError as error:
+        return f"ligne JSON invalide : {error}"
+    return None if isinstance(value, dict) else "un objet JSON par ligne est attendu"

@@ -1,0 +1,93 @@
+"""The DuckDB that reads the lake.
+
+Belongs here: making a connection with offline extensions, limits and one view per Delta table. Does not: writes to
+the lake (lake/table.py) or SQL about a domain.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lake.home import LAYERS, lake_is_remote, lake_uri, table_uri, tmp_dir
+from lake.table import exists, tables
+
+if TYPE_CHECKING:
+    import duckdb
+
+# One machine, several processes (UI, runs): a quarter of a modest server's memory each, spilling to disk beyond.
+MEMORY_LIMIT = os.environ.get("DATANEVERS_MEMORY", "800MB")
+
+
+def extension_path(name: str) -> str:
+    """Path of an extension binary shipped by its wheel: loading by path never goes to the network.
+
+    Raises:
+        ModuleNotFoundError: when the wheel `duckdb-extension-<name>` is not installed.
+    """
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if spec is None or spec.origin is None:
+        msg = f"duckdb-extension-{name} is not installed; run `make setup` (it installs requirements.lock)"
+        raise ModuleNotFoundError(msg)
+    found = sorted(Path(spec.origin).parent.glob(f"extensions/*/{name}.duckdb_extension"))
+    return str(found[-1])
+
+
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Load extensions and set limits on any DuckDB connection (ours or dbt's)."""
+    con.execute("SET autoinstall_known_extensions = false")
+    con.execute("SET autoload_known_extensions = false")
+    con.execute(f"LOAD '{extension_path('delta')}'")
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+    con.execute(f"SET temp_directory = '{tmp_dir() / 'spill'}'")
+    if lake_is_remote():
+        con.execute(f"LOAD '{extension_path('httpfs')}'")
+        con.execute("CREATE OR REPLACE SECRET lake (TYPE s3, " + _s3_secret() + ")")
+
+
+def _s3_secret() -> str:
+    """DuckDB secret options from the same AWS_* variables that deltalake reads."""
+    env = os.environ
+    options = {
+        "KEY_ID": env.get("AWS_ACCESS_KEY_ID", ""),
+        "SECRET": env.get("AWS_SECRET_ACCESS_KEY", ""),
+        "REGION": env.get("AWS_REGION", env.get("AWS_DEFAULT_REGION", "us-east-1")),
+    }
+    endpoint = env.get("AWS_ENDPOINT_URL", "")
+    if endpoint:
+        options["ENDPOINT"] = endpoint.split("://", 1)[-1]
+        options["URL_STYLE"] = "path"
+    quoted = ", ".join(f"{k} '{v}'" for k, v in options.items())
+    return quoted + (", USE_SSL false" if endpoint.startswith("http://") else "")
+
+
+def attach_lake(con: duckdb.DuckDBPyConnection) -> None:
+    """(Re)create one view `<layer>.<table>` for every Delta table that exists now."""
+    for layer in LAYERS:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {layer}")
+        for name in tables(layer):
+            attach_table(con, layer, name)
+
+
+def attach_table(con: duckdb.DuckDBPyConnection, layer: str, name: str) -> None:
+    """(Re)create the view of one table, if it exists."""
+    if exists(layer, name):
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {layer}")
+        con.execute(f'CREATE OR REPLACE VIEW {layer}."{name}" AS SELECT * FROM delta_scan(\'{table_uri(layer, name)}\')')
+
+
+def connect(*, attach: bool = True) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB, in UTC, that sees the lake as views `<layer>.<table>` when `attach` is true."""
+    import duckdb
+
+    con = duckdb.connect(config={"custom_user_agent": "datanevers"})
+    prepare(con)
+    if attach:
+        attach_lake(con)
+    return con
+
+
+__all__ = ["attach_lake", "attach_table", "connect", "extension_path", "lake_uri", "prepare"]

@@ -1,0 +1,140 @@
+"""The ops tables: what happened, as data.
+
+Belongs here: their schemas (the one place), and writing rows to them. Does not: deciding what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from lake import table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@cache
+def schemas() -> dict[str, pa.Schema]:
+    """Arrow schema of every ops table, by name."""
+    import pyarrow as pa
+
+    text, count, when = pa.string(), pa.int64(), pa.timestamp("us", tz="UTC")
+    return {
+        # The ledger: one row per file. rows_read = rows_loaded + rows_duplicate + rows_quarantined.
+        "ingest_file": pa.schema(
+            [
+                ("source", text),
+                ("file", text),  # relative to landing/<source>/; a member of an archive is `archive.zip!member.csv`
+                ("sha256", text),  # of the file's (member's) own bytes as received
+                ("bytes", count),
+                ("rows_read", count),
+                ("rows_loaded", count),
+                ("rows_duplicate", count),
+                ("rows_quarantined", count),
+                ("status", text),  # loaded | duplicate | held
+                ("reason", text),  # why it is held
+                ("file_time", when),  # the source's own time of the file: from its name, else its modification time
+                ("event_dates", pa.list_(pa.date32())),  # UTC days that the loaded rows touch
+                ("contract_sha256", text),
+                ("delta_version", count),  # of bronze.<source>__<table> that holds the rows
+                ("run_id", text),
+                ("ingested_time", when),
+            ]
+        ),
+        # The container file as found, so that an unchanged one need not be hashed again.
+        "landing_file": pa.schema(
+            [
+                ("source", text),
+                ("path", text),
+                ("bytes", count),
+                ("modified_ns", count),
+                ("contract_sha256", text),
+                ("held", pa.bool_()),
+            ]
+        ),
+        # `rows` is 1, or the number of rows of a file that is held back whole.
+        "quarantine": pa.schema(
+            [
+                ("source", text),
+                ("file", text),
+                ("sha256", text),
+                ("line", count),
+                ("column", text),
+                ("reason", text),
+                ("raw", text),
+                ("rows", count),
+                ("run_id", text),
+                ("quarantined_time", when),
+            ]
+        ),
+        "schema_drift": pa.schema(
+            [
+                ("source", text),
+                ("file", text),
+                ("sha256", text),
+                ("kind", text),  # new_column | missing_column | type_changed
+                ("column", text),
+                ("detail", text),
+                ("run_id", text),
+                ("observed_time", when),
+            ]
+        ),
+        # What the conformed model has consumed: bronze version per source, and the fingerprint of the code.
+        "build_input": pa.schema(
+            [("source", text), ("delta_version", count), ("code_sha256", text), ("run_id", text), ("built_time", when)]
+        ),
+        "audit": pa.schema(
+            [
+                ("dataset", text),
+                ("audit_id", text),
+                ("audited_time", when),
+                ("verdict", text),
+                ("rows", count),
+                ("delta_versions", text),
+                ("checks", text),
+                ("run_id", text),
+            ]
+        ),
+        "publication": pa.schema(
+            [
+                ("dataset", text),
+                ("version", count),
+                ("file", text),
+                ("sha256", text),
+                ("bytes", count),
+                ("rows", count),
+                ("modified_time", when),
+                ("run_id", text),
+            ]
+        ),
+        # One row per step of a run that failed, for the person who must act.
+        "failure": pa.schema(
+            [("run_id", text), ("step", text), ("subject", text), ("reason", text), ("failed_time", when)]
+        ),
+    }
+
+
+def ensure() -> None:
+    """Create the ops tables that do not exist yet."""
+    for name, schema in schemas().items():
+        table.create("ops", name, schema)
+
+
+def record(name: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Append rows to an ops table in one commit; nothing to write, no commit."""
+    if rows:
+        import pyarrow as pa
+
+        ensure()
+        table.append("ops", name, pa.Table.from_pylist(list(rows), schema=schemas()[name]))
+
+
+def put(name: str, rows: Sequence[dict[str, Any]], *, key: Sequence[str]) -> None:
+    """Insert or replace rows by key; running it twice changes nothing."""
+    if rows:
+        import pyarrow as pa
+
+        ensure()
+        table.upsert("ops", name, pa.Table.from_pylist(list(rows), schema=schemas()[name]), key=key)
