@@ -12,7 +12,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +96,6 @@ class Survey:
 
     sha256: str
     bytes: int
-    lines: int
     problem: str | None = None
 
 
@@ -133,7 +132,7 @@ def members(container: Container) -> tuple[list[SourceFile], str | None]:
     return [SourceFile(container, e.filename) for e in entries], None
 
 
-class _Hashing(io.RawIOBase):
+class _Hashing:
     """Passes a stream through while hashing what goes by."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -141,86 +140,88 @@ class _Hashing(io.RawIOBase):
         self.digest = hashlib.sha256()
         self.count = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
+    def read(self, size: int = CHUNK) -> bytes:
+        data = self._stream.read(size)
         self.digest.update(data)
         self.count += len(data)
-        return len(data)
+        return data
 
 
-def survey(file: SourceFile, encoding: str, unpack_to: Path | None = None) -> Survey:
-    """Read a file once: hash it, count its lines, check its encoding; optionally keep its unpacked content.
+def survey(file: SourceFile, encoding: str | None, unpack_to: Path | None = None) -> Survey:
+    """Read a file once: hash it, check its encoding; optionally keep its unpacked content.
 
     Args:
         file: what to read.
-        encoding: the contract's; a single-byte contract refuses bytes that are plainly UTF-8, and the reverse.
+        encoding: the contract's; a single-byte contract refuses bytes that are plainly UTF-8, and the reverse. None
+            where the reader itself refuses bad bytes line by line.
         unpack_to: where to write the unpacked content, for engines that want a path.
     """
-    packed = file.base_name.lower().endswith(".gz")
     problem: str | None = None
+    scan = _Scan(encoding)
     with file.open_received() as received:
         hashing = _Hashing(received)
-        buffered = io.BufferedReader(hashing, CHUNK)
-        stream: IO[bytes] = gzip.GzipFile(fileobj=buffered) if packed else buffered  # type: ignore[assignment]
-        scan = _Scan(encoding)
-        sink = unpack_to.open("wb") if unpack_to else None
+        packed = file.base_name.lower().endswith(".gz")
+        stream: IO[bytes] = gzip.GzipFile(fileobj=hashing) if packed else hashing  # type: ignore[assignment]
+        with unpack_to.open("wb") if unpack_to else nullcontext() as sink:
+            try:
+                while chunk := stream.read(CHUNK):
+                    scan.feed(chunk)
+                    if sink:
+                        sink.write(chunk)
+            except UNREADABLE as error:
+                problem = f"fichier compressé tronqué ou abîmé ({error}) : le redéposer complet"
         try:
-            while chunk := stream.read(CHUNK):
-                scan.feed(chunk)
-                if sink:
-                    sink.write(chunk)
-        except UNREADABLE as error:
-            problem = f"fichier compressé tronqué ou abîmé ({error}) : le redéposer complet"
-        finally:
-            if sink:
-                sink.close()
-        try:
-            while buffered.read(CHUNK):  # the hash is of all bytes received, whatever follows the damage
+            while hashing.read(CHUNK):  # the hash is of all bytes received, whatever follows the damage
                 pass
         except UNREADABLE as error:
             problem = problem or f"fichier illisible ({error})"
-    problem = problem or scan.problem()
-    return Survey(hashing.digest.hexdigest(), hashing.count, scan.lines, problem)
+    return Survey(hashing.digest.hexdigest(), hashing.count, problem or scan.problem())
+
+
+def count_lines(file: SourceFile) -> int:
+    """Lines that are not blank, as far as the file can be read: the size of a file that is held back."""
+    count = 0
+    try:
+        with file.open() as stream:
+            rest = b""
+            while chunk := stream.read(CHUNK):
+                lines = (rest + chunk).split(b"\n")
+                rest = lines.pop()[-CHUNK:]
+                count += sum(1 for line in lines if line.strip())
+            count += bool(rest.strip())
+    except UNREADABLE:
+        pass
+    return count
 
 
 class _Scan:
-    """Line count and encoding verdict over chunks."""
+    """Encoding verdict over chunks."""
 
-    def __init__(self, encoding: str) -> None:
-        self._wants_utf8 = encoding == "utf-8"
+    def __init__(self, encoding: str | None) -> None:
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
         self._newlines = 0
-        self._last = b"\n"
         self._ascii = True
         self._broken_line: int | None = None
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
         self._size += len(chunk)
+        if self._encoding is None or self._broken_line is not None:
+            return
         if not (chunk.isascii() and not self._decoder.getstate()[0]):
             self._ascii = False
-            if self._broken_line is None:
-                try:
-                    self._decoder.decode(chunk)
-                except UnicodeDecodeError as error:
-                    self._broken_line = self._newlines + chunk.count(b"\n", 0, error.start) + 1
+            try:
+                self._decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                self._broken_line = self._newlines + chunk.count(b"\n", 0, error.start) + 1
         self._newlines += chunk.count(b"\n")
-        self._last = chunk[-1:]
-
-    @property
-    def lines(self) -> int:
-        return self._newlines + (self._last != b"\n")
 
     def problem(self) -> str | None:
         if self._size == 0:
             return "fichier vide"
-        if self._wants_utf8 and self._broken_line is not None:
+        if self._encoding == "utf-8" and self._broken_line is not None:
             return f"encodage : UTF-8 attendu, octets invalides ligne {self._broken_line} (fichier en cp1252 ?)"
-        if not self._wants_utf8 and not self._ascii and self._broken_line is None:
+        if self._encoding not in (None, "utf-8") and not self._ascii and self._broken_line is None:
             return f"encodage : {self._encoding} attendu, le fichier est en UTF-8"
         return None

@@ -20,13 +20,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contract import SourceContract, contract_sha256
-from ingestion.landing import Container, SourceFile, Survey, discover, members, survey
+from ingestion.landing import Container, SourceFile, Survey, count_lines, discover, members, survey
 from ingestion.readers import FileNotes, delimited, jsonl
 from ingestion.typing import expected_form, quote, typed_select
 from lake import engine, ops, table
@@ -54,7 +55,7 @@ class Incoming:
     number: int
     file: SourceFile
     survey: Survey
-    path: Path | None = None  # unpacked copy, for readers that want a path
+    path: Path  # of the content: the container, or an unpacked copy for a reader that wants a path
     notes: FileNotes = field(default_factory=FileNotes)
     rows_read: int = 0
     twin_rows: int | None = None  # rows of the same content already loaded under another name
@@ -77,19 +78,24 @@ class Ingested:
         return Ingested(self.source, **sums)
 
 
-def pending(contract: SourceContract, landing: Path | None = None) -> list[Container]:
-    """Landing files that are new, changed, or held back under an earlier version of the contract."""
-    found = discover(contract, landing or landing_dir())
-    if not found or not table.exists("ops", "landing_file"):
-        return found
-    con = engine.connect(attach=False)
-    engine.attach_table(con, "ops", "landing_file")
-    rows = con.execute(
-        "SELECT path, bytes, modified_ns, contract_sha256, held FROM ops.landing_file WHERE source = ?", [contract.id]
-    ).fetchall()
-    fingerprint = contract_sha256(contract.id)
-    done = {(path, size, at) for path, size, at, made_with, held in rows if not held or made_with == fingerprint}
-    return [c for c in found if (c.name, c.bytes, c.modified_ns) not in done]
+def pending(contracts: Sequence[SourceContract], landing: Path | None = None) -> dict[str, list[Container]]:
+    """Landing files, by source id, that are new, changed, or held back under an earlier version of the contract."""
+    done: dict[str, set[tuple[str, int, int]]] = {}
+    if table.exists("ops", "landing_file"):
+        with engine.connect(attach=False) as con:
+            engine.attach_table(con, "ops", "landing_file")
+            rows = con.execute(
+                "SELECT source, path, bytes, modified_ns, contract_sha256, held FROM ops.landing_file"
+            ).fetchall()
+        for source, path, size, modified, made_with, held in rows:
+            if not held or made_with == contract_sha256(source):
+                done.setdefault(source, set()).add((path, size, modified))
+    found = {c.id: discover(c, landing or landing_dir()) for c in contracts}
+    return {
+        source: new
+        for source, containers in found.items()
+        if (new := [c for c in containers if (c.name, c.bytes, c.modified_ns) not in done.get(source, set())])
+    }
 
 
 def ingest(
@@ -108,7 +114,7 @@ def ingest(
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / f"ingest_{contract.id}.lock"):
         recover(contract)
-        todo = pending(contract, landing)
+        todo = pending([contract], landing).get(contract.id, [])
         total = Ingested(contract.id)
         for done, batch in _batches(todo):
             if progress:
@@ -167,16 +173,15 @@ class _Batch:
         self.work = Path(tempfile.mkdtemp(prefix="ingest_", dir=tmp_dir()))
         self.con = engine.connect(attach=False)
         self.version = -1
+        self.files: list[Incoming] = []
 
     def run(self) -> Ingested:
         """All steps; the scratch folder is removed whatever happens."""
         try:
             self.known = self._ledger()
-            self.files = self._incoming()
-            fresh = [f for f in self.files if f.notes.held is None and f.twin_rows is None]
-            self._spool(fresh)
+            self._spool()
             self._settle_clock()
-            self._judge(fresh)
+            self._judge()
             rows = self._commit()
             self._remember(rows)
             return self._summary(rows)
@@ -198,21 +203,29 @@ class _Batch:
         self.known_content = {sha: read for _, sha, status, _, read in rows if status != "held" and appends}
         return {(f, sha) for f, sha, status, made_with, _ in rows if status != "held" or made_with == self.fingerprint}
 
-    def _incoming(self) -> list[Incoming]:
-        found: list[Incoming] = []
-        wants_path = self.contract.format.reader == "jsonl"
-        for container in self.containers:
-            files, problem = members(container)
-            for file in files:
-                packed = file.member is not None or file.base_name.lower().endswith(".gz")
-                copy = self.work / f"{len(found)}.unpacked" if wants_path and packed else None
-                surveyed = survey(file, self.contract.format.encoding, copy)
-                incoming = Incoming(len(found), file, surveyed, copy or container.path)
+    def _incoming(self) -> Iterator[Incoming]:
+        """Files with work to do, surveyed one ahead of the caller: hashing overlaps with reading the one before."""
+        todo = [(file, problem) for c in self.containers for files, problem in [members(c)] for file in files]
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            coming = [ahead.submit(self._survey, 0, todo[0][0])] if todo else []
+            for number, (file, problem) in enumerate(todo):
+                if number + 1 < len(todo):
+                    coming.append(ahead.submit(self._survey, number + 1, todo[number + 1][0]))
+                path, surveyed = coming[number].result()
+                if (file.name, surveyed.sha256) in self.known:
+                    continue
+                incoming = Incoming(number, file, surveyed, path, twin_rows=self.known_content.get(surveyed.sha256))
                 incoming.notes.held = problem or surveyed.problem or self._unexpected_name(file)
-                if (file.name, surveyed.sha256) not in self.known:
-                    incoming.twin_rows = self.known_content.get(surveyed.sha256)
-                    found.append(incoming)
-        return found
+                self.files.append(incoming)
+                if incoming.notes.held is None and incoming.twin_rows is None:
+                    yield incoming
+
+    def _survey(self, number: int, file: SourceFile) -> tuple[Path, Survey]:
+        lines = self.contract.format.reader == "jsonl"
+        packed = file.member is not None or file.base_name.lower().endswith(".gz")
+        copy = self.work / f"{number}.unpacked" if lines and packed else None
+        surveyed = survey(file, None if lines else self.contract.format.encoding, copy)
+        return copy or file.container.path, surveyed
 
     def _unexpected_name(self, file: SourceFile) -> str | None:
         if self.contract.file_pattern.match(file.base_name):
@@ -221,11 +234,11 @@ class _Batch:
 
     # 2. read ------------------------------------------------------------------------------------------------------
 
-    def _spool(self, files: list[Incoming]) -> None:
+    def _spool(self) -> None:
         import duckdb
 
         parts = 0
-        for raw in self._raw(files):
+        for raw in self._raw():
             part = self.work / f"part_{parts}.parquet"
             select = typed_select(self.contract, raw)
             try:
@@ -241,21 +254,26 @@ class _Batch:
             empty = typed_select(self.contract, "raw")
             self._register([])
             self.con.execute(f"COPY ({empty}) TO {quote(str(self.work / 'part_0.parquet'))} (FORMAT parquet)")
-        self.con.execute(f"CREATE VIEW spool AS SELECT * FROM read_parquet({quote(str(self.work / 'part_*.parquet'))})")
+        parts_path = quote(str(self.work / "part_*.parquet"))
+        numbered = self.contract.format.reader == "csv"
+        columns = "*" if numbered else "* EXCLUDE (file_row_number), file_row_number + 1 AS source_row"
+        self.con.execute(
+            f"CREATE VIEW spool AS SELECT {columns} FROM read_parquet({parts_path}, file_row_number={not numbered})"
+        )
 
-    def _raw(self, files: list[Incoming]) -> Iterator[str]:
+    def _raw(self) -> Iterator[str]:
         """SQL relations of raw rows: one stream over all delimited files, or one per JSON file."""
         if self.contract.format.reader == "csv":
-            if files:
+            if files := list(self._incoming()):
                 self._register(files)
                 yield "raw"
             return
-        for incoming in files:
+        for incoming in self._incoming():
             self.current = incoming
-            if incoming.path and (sql := jsonl.select(incoming.path, incoming.number, self.contract, incoming.notes)):
+            if sql := jsonl.select(incoming.path, incoming.number, self.contract, incoming.notes):
                 yield f"({sql})"
-                if incoming.path.parent == self.work:
-                    incoming.path.unlink(missing_ok=True)
+            if incoming.path.parent == self.work:
+                incoming.path.unlink(missing_ok=True)
 
     def _register(self, files: list[Incoming]) -> None:
         import pyarrow as pa
@@ -297,13 +315,13 @@ class _Batch:
             FROM spool AS s LEFT JOIN fold AS f ON s.clock = 1 AND s.file_no = f.file_no AND s.source_row = f.source_row"""
         )
 
-    def _judge(self, files: list[Incoming]) -> None:
+    def _judge(self) -> None:
         """Count rows per file, and hold back files in which a column changed its type or is absent throughout."""
         counts = self.con.execute(
             """SELECT file_no, bad_column, count(*), count(bad_value), any_value(bad_value)
             FROM spool GROUP BY file_no, bad_column ORDER BY ALL"""
         ).fetchall()
-        for incoming in files:
+        for incoming in self.files:
             mine = [row[1:] for row in counts if row[0] == incoming.number]
             incoming.rows_read = sum(count for _, count, _, _ in mine) + len(incoming.notes.rejects)
             for column, count, with_value, example in mine:
@@ -407,7 +425,7 @@ class _Batch:
         held, twin = incoming.notes.held, incoming.twin_rows
         read = incoming.rows_read
         if held:
-            read = read or max(incoming.survey.lines - self._lines_above(), 0)
+            read = self._rows_held(incoming)
         elif twin is not None:
             read = duplicate = twin
         quarantined = read if held else read - loaded - duplicate
@@ -495,7 +513,9 @@ class _Batch:
         return self.contract.event_time is not None and self.contract.event_time.zone is not None
 
     def _rows_held(self, incoming: Incoming) -> int:
-        return incoming.rows_read or max(incoming.survey.lines - self._lines_above(), 0)
+        if not incoming.rows_read:
+            incoming.rows_read = max(count_lines(incoming.file) - self._lines_above(), 0)
+        return incoming.rows_read
 
     def _row_entries(self, incoming: Incoming, faults: list[tuple[int, str, str | None, int]]) -> list[dict[str, Any]]:
         if not faults and not incoming.notes.rejects:

@@ -61,18 +61,20 @@ def expected_form(column: Column, contract: SourceContract) -> str:
 def typed_select(contract: SourceContract, raw: str) -> str:
     """SQL over a raw relation (a table name or a parenthesised query) that yields the typed relation."""
     columns = contract.columns
+    row = "source_row, " if contract.format.reader == "csv" else ""  # readers/jsonl.py says why
     texts = ", ".join(f"{_text(c, contract)} AS {c.name}" for c in columns)
     values = ", ".join(f"{_parse(c, contract)} AS v_{c.name}" for c in columns)
-    bad = [(c, _bad(c)) for c in columns]
-    column = "CASE " + " ".join(f"WHEN {test} THEN {quote(c.name)}" for c, test in bad) + " END"
-    shown = "CASE " + " ".join(f"WHEN {test} THEN {_shown(c)}" for c, test in bad) + " END"
+    tests = [(c, test) for c in columns if (test := _bad(c))]
+    column = "CASE " + " ".join(f"WHEN {test} THEN {quote(c.name)}" for c, test in tests) + " END"
+    shown = "CASE bad_column " + " ".join(f"WHEN {quote(c.name)} THEN {_shown(c)}" for c in columns) + " END"
     final = ", ".join(f"{_final(c, contract)} AS {c.name}" for c in columns)
     return (
-        f"WITH texts AS (SELECT file_no, source_row, {_extra(contract)} AS extra, {texts} FROM {raw} AS raw), "
+        f"WITH texts AS (SELECT file_no, {row}{_extra(contract)} AS extra, {texts} FROM {raw} AS raw), "
         f"parsed AS (SELECT *, {values} FROM texts), "
-        f"clocked AS (SELECT *{_clock(contract)} FROM parsed) "
-        f"SELECT file_no, source_row, extra, {final}, {column} AS bad_column, left({shown}, 200) AS bad_value"
-        f"{', clock, local_time' if _local(contract) else ''} FROM clocked"
+        f"judged AS (SELECT *{_clock(contract)}, {column} AS bad_column FROM parsed) "
+        f"SELECT file_no, {row}extra, {final}, bad_column, "
+        f"CASE WHEN bad_column IS NOT NULL THEN left({shown}, 200) END AS bad_value"
+        f"{', clock, local_time' if _local(contract) else ''} FROM judged"
     )
 
 
@@ -101,8 +103,9 @@ def _text(column: Column, contract: SourceContract) -> str:
 def _parse(column: Column, contract: SourceContract) -> str:
     name = column.name
     if column.type == "integer":
-        # text -> DOUBLE -> compare guards against '3.7', which a bare cast would round
-        return f"CASE WHEN TRY_CAST({name} AS DOUBLE) = trunc(TRY_CAST({name} AS DOUBLE)) THEN TRY_CAST({name} AS BIGINT) END"
+        # a bare cast would round '3.7' and read '1_000'
+        whole = f"TRY_CAST({name} AS DOUBLE) = trunc(TRY_CAST({name} AS DOUBLE))"
+        return f"CASE WHEN contains({name}, '_') OR (contains({name}, '.') AND NOT {whole}) THEN NULL ELSE TRY_CAST({name} AS BIGINT) END"
     if column.type == "number":
         return _number(name, contract.format.decimal)
     if column.type == "boolean":
@@ -140,10 +143,8 @@ def _bad(column: Column) -> str:
             for f in column.fields
             if f.type != "string"
         ]
-        missing = f"coalesce(len({name}), 0) = 0" if column.required else "false"
-        if not leaves:
-            return missing
-        return f"({missing} OR len(list_filter({name}, lambda x: {' OR '.join(leaves)})) > 0)"
+        tests = [f"len(list_filter({name}, lambda x: {' OR '.join(leaves)})) > 0"] if leaves else []
+        return " OR ".join([*tests, *([f"coalesce(len({name}), 0) = 0"] if column.required else [])])
     tests = []
     if column.type not in ("string", "json"):
         tests.append(f"({name} IS NOT NULL AND v_{name} IS NULL)")
@@ -151,7 +152,7 @@ def _bad(column: Column) -> str:
         tests.append(f"(v_{name} < '{EARLIEST}' OR v_{name} >= '{LATEST}')")
     if column.required:
         tests.append(f"{name} IS NULL")
-    return " OR ".join(tests) or "false"
+    return " OR ".join(tests)
 
 
 def _shown(column: Column) -> str:

@@ -27,6 +27,9 @@ MAX_OBJECT = 16 << 20  # bytes of one line
 def select(path: Path, number: int, contract: SourceContract, notes: FileNotes) -> str | None:
     """SQL that yields the raw rows of an unpacked file, or None when notes say that it is held.
 
+    Rows come in file order but without `source_row`: numbering them here would keep DuckDB on one thread. The caller
+    spools one file per Parquet file and takes the row's place in it.
+
     Args:
         path: unpacked, UTF-8.
         number: becomes `file_no`.
@@ -112,7 +115,7 @@ def _sql(
         extra = f"nullif(json_merge_patch('{{}}', json_object({pairs})), '{{}}')"
     quoted = str(path).replace("'", "''")
     return (
-        f"SELECT {', '.join(exprs)}, {extra} AS extra, row_number() OVER () AS source_row, {number}::INTEGER AS file_no "
+        f"SELECT {', '.join(exprs)}, {extra} AS extra, {number}::INTEGER AS file_no "
         f"FROM read_json('{quoted}', format='newline_delimited', columns={{{columns}}}, ignore_errors=true, "
         f"maximum_object_size={MAX_OBJECT}, compression='uncompressed')"
     )

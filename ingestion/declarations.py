@@ -1,0 +1,53 @@
+"""Our own declarations as bronze tables, so that models can join the territory and the contracts.
+
+Belongs here: `bronze.territory__commune` and `bronze.contract__source`, rewritten when, and only when, the
+declarations changed. Does not: anything received from a platform.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingestion.contract import load_contracts
+from ingestion.territory import load_territory
+from lake import engine, table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def tables() -> dict[str, pa.Table]:
+    """Bronze tables by name."""
+    import pyarrow as pa
+
+    communes = [c.model_dump() for c in load_territory().communes]
+    renamed = [{"insee_code": c.pop("insee"), **c} for c in communes]
+    sources: list[dict[str, Any]] = [
+        {
+            "source_id": c.id,
+            "title": c.title,
+            "platform": c.platform,
+            "department": c.department,
+            "supplier": c.supplier,
+            "owner_email": c.owner_email,
+            "cadence": c.cadence,
+            "criticality": c.criticality,
+            "licence": c.legal.licence,
+            "legal_basis": c.legal.basis,
+        }
+        for c in load_contracts()
+    ]
+    return {"territory__commune": pa.Table.from_pylist(renamed), "contract__source": pa.Table.from_pylist(sources)}
+
+
+def write() -> list[str]:
+    """Bring the tables up to date; names of those that changed."""
+    changed = []
+    con = engine.connect(attach=False)
+    for name, wanted in tables().items():
+        engine.attach_table(con, "bronze", name)
+        if table.exists("bronze", name) and con.table(f"bronze.{name}").to_arrow_table().to_pylist() == wanted.to_pylist():
+            continue
+        table.overwrite("bronze", name, wanted)
+        changed.append(name)
+    return changed
