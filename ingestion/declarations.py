@@ -46,8 +46,10 @@ def write() -> list[str]:
     con = engine.connect(attach=False)
     for name, wanted in tables().items():
         engine.attach_table(con, "bronze", name)
-        if table.exists("bronze", name) and con.table(f"bronze.{name}").to_arrow_table().to_pylist() == wanted.to_pylist():
-            continue
+        if table.exists("bronze", name):
+            current = con.execute(f"SELECT * FROM bronze.{name}").to_arrow_table()
+            if current.to_pylist() == wanted.to_pylist():
+                continue
         table.overwrite("bronze", name, wanted)
         changed.append(name)
     return changed

@@ -99,7 +99,8 @@ def day_predicate(column: str, days: Sequence[str]) -> str:
     text = f"{column} between date '{first}' and date '{last}'"
     if (date.fromisoformat(last) - date.fromisoformat(first)).days + 1 == len(ordered):
         return text
-    return text + f" and {column} in ({', '.join(f"date '{day}'" for day in ordered)})"
+    listed = ", ".join(f"date '{day}'" for day in ordered)
+    return f"{text} and {column} in ({listed})"
 
 
 def stage(con: duckdb.DuckDBPyConnection, candidate: Candidate, sql: str) -> Candidate:

@@ -81,10 +81,12 @@ def schemas() -> dict[str, pa.Schema]:
                 ("observed_time", when),
             ]
         ),
-        # What the conformed model has consumed: bronze version per source, and the fingerprint of the code.
+        # What the conformed model has consumed: bronze version per source.
         "build_input": pa.schema(
-            [("source", text), ("delta_version", count), ("code_sha256", text), ("run_id", text), ("built_time", when)]
+            [("source", text), ("delta_version", count), ("run_id", text), ("built_time", when)]
         ),
+        # What each step last finished, and from which inputs: a step whose fingerprint is unchanged has nothing to do.
+        "completed": pa.schema([("step", text), ("fingerprint", text), ("run_id", text), ("completed_time", when)]),
         "audit": pa.schema(
             [
                 ("dataset", text),
