@@ -47,6 +47,7 @@ class NestedField(_Declared):
     origin: str | dict[str, str] = Field(alias="from")
     type: Literal["string", "integer", "number", "timestamp"]
     unit: str | None = None
+    required: bool = False
     description: str = ""
 
     def path(self, variant: str | None) -> str | None:

@@ -13,6 +13,7 @@ from ingestion.territory import load_territory
 from lake import engine, table
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 
@@ -40,16 +41,22 @@ def tables() -> dict[str, pa.Table]:
     return {"territory__commune": pa.Table.from_pylist(renamed), "contract__source": pa.Table.from_pylist(sources)}
 
 
+def changed() -> dict[str, pa.Table]:
+    """Declared tables that differ from what bronze holds, by name."""
+    with engine.connect(attach=False) as con:
+        return {name: wanted for name, wanted in tables().items() if _current(con, name) != wanted.to_pylist()}
+
+
+def _current(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]] | None:
+    if not table.exists("bronze", name):
+        return None
+    engine.attach_table(con, "bronze", name)
+    return con.execute(f"SELECT * FROM bronze.{name}").to_arrow_table().to_pylist()
+
+
 def write() -> list[str]:
     """Bring the tables up to date; names of those that changed."""
-    changed = []
-    con = engine.connect(attach=False)
-    for name, wanted in tables().items():
-        engine.attach_table(con, "bronze", name)
-        if table.exists("bronze", name):
-            current = con.execute(f"SELECT * FROM bronze.{name}").to_arrow_table()
-            if current.to_pylist() == wanted.to_pylist():
-                continue
+    new = changed()
+    for name, wanted in new.items():
         table.overwrite("bronze", name, wanted)
-        changed.append(name)
-    return changed
+    return list(new)

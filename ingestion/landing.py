@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ingestion.contract import SourceContract
 
 CHUNK = 1 << 20
-# Telemetry text compresses 5 to 30 times; a thousand times and a gigabyte is a bomb, not an export.
-MAX_RATIO, MAX_UNPACKED = 1000, 1 << 30
+# Telemetry text compresses 5 to 30 times; two hundred times and a gigabyte is a bomb, not an export.
+MAX_RATIO, MAX_UNPACKED = 200, 1 << 30
 # What a damaged or truncated archive raises while it is read.
 UNREADABLE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError)
 IGNORED_SUFFIXES = (".part", ".tmp", ".filepart", "~")
@@ -122,14 +122,20 @@ def members(container: Container) -> tuple[list[SourceFile], str | None]:
     try:
         with zipfile.ZipFile(container.path) as archive:
             entries = sorted((e for e in archive.infolist() if not e.is_dir()), key=lambda e: e.filename)
+            for entry in entries:  # a password, an unknown method or a lost local header shows here, not half-way
+                archive.open(entry).close()
     except UNREADABLE as error:
-        return [SourceFile(container)], f"archive zip illisible ou tronquée ({error}) : la redéposer complète"
+        return [SourceFile(container)], f"archive zip illisible, protégée ou tronquée ({error}) : la redéposer complète"
     for entry in entries:
-        if entry.file_size > MAX_UNPACKED and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
+        if _is_bomb(entry.file_size, entry.compress_size):
             return [SourceFile(container)], f"{entry.filename} : taux de compression anormal, archive refusée"
     if not entries:
         return [SourceFile(container)], "archive zip vide"
     return [SourceFile(container, e.filename) for e in entries], None
+
+
+def _is_bomb(unpacked: int, packed: int) -> bool:
+    return unpacked > MAX_UNPACKED and unpacked > MAX_RATIO * packed
 
 
 class _Hashing:
@@ -163,13 +169,19 @@ def survey(file: SourceFile, encoding: str | None, unpack_to: Path | None = None
         packed = file.base_name.lower().endswith(".gz")
         stream: IO[bytes] = gzip.GzipFile(fileobj=hashing) if packed else hashing  # type: ignore[assignment]
         with unpack_to.open("wb") if unpack_to else nullcontext() as sink:
-            try:
-                while chunk := stream.read(CHUNK):
-                    scan.feed(chunk)
-                    if sink:
-                        sink.write(chunk)
-            except UNREADABLE as error:
-                problem = f"fichier compressé tronqué ou abîmé ({error}) : le redéposer complet"
+            while problem is None:
+                try:
+                    chunk = stream.read(CHUNK)
+                except UNREADABLE as error:
+                    problem = f"fichier compressé tronqué ou abîmé ({error}) : le redéposer complet"
+                    break
+                if not chunk:
+                    break
+                scan.feed(chunk)
+                if sink:  # outside the try: a full disk of ours is no fault of the file
+                    sink.write(chunk)
+                if _is_bomb(scan.size, hashing.count):
+                    problem = "taux de compression anormal, fichier refusé"
         try:
             while hashing.read(CHUNK):  # the hash is of all bytes received, whatever follows the damage
                 pass
@@ -203,23 +215,28 @@ class _Scan:
         self._newlines = 0
         self._ascii = True
         self._broken_line: int | None = None
-        self._size = 0
+        self.size = 0
 
     def feed(self, chunk: bytes) -> None:
-        self._size += len(chunk)
+        self.size += len(chunk)
         if self._encoding is None or self._broken_line is not None:
             return
         if not (chunk.isascii() and not self._decoder.getstate()[0]):
             self._ascii = False
-            try:
-                self._decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                self._broken_line = self._newlines + chunk.count(b"\n", 0, error.start) + 1
+            self._decode(chunk)
         self._newlines += chunk.count(b"\n")
 
+    def _decode(self, chunk: bytes, *, final: bool = False) -> None:
+        try:
+            self._decoder.decode(chunk, final)
+        except UnicodeDecodeError as error:
+            self._broken_line = self._newlines + error.object.count(b"\n", 0, error.start) + 1
+
     def problem(self) -> str | None:
-        if self._size == 0:
+        if self.size == 0:
             return "fichier vide"
+        if self._broken_line is None:
+            self._decode(b"", final=True)  # a character cut off by the end of the file
         if self._encoding == "utf-8" and self._broken_line is not None:
             return f"encodage : UTF-8 attendu, octets invalides ligne {self._broken_line} (fichier en cp1252 ?)"
         if self._encoding not in (None, "utf-8") and not self._ascii and self._broken_line is None:

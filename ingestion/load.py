@@ -7,7 +7,7 @@ The order, per batch of files of one source:
 1. read every file into a typed Parquet spool (DuckDB streams, memory bounded);
 2. settle the clock hour that occurs twice, judge files that must be held back whole;
 3. at table version V, find the rows that are already there;
-4. write quarantine rows (again and again if need be: they replace those of the same file);
+4. write quarantine rows and drift (again and again if need be: they replace those of the same file);
 5. append the new rows as version V + 1, with the ledger rows in the commit itself. If somebody committed meanwhile,
    back to 3;
 6. copy the ledger rows to `ops.ingest_file`. A crash between 5 and 6 is healed by reading them back from the commit.
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.contract import SourceContract, contract_sha256
 from ingestion.landing import Container, SourceFile, Survey, count_lines, discover, members, survey
-from ingestion.readers import FileNotes, delimited, jsonl
+from ingestion.readers import MAX_REFUSED, FileNotes, delimited, jsonl
 from ingestion.typing import expected_form, quote, typed_select
 from lake import engine, ops, table
 from lake.home import home, landing_dir, tmp_dir
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 BATCH_BYTES = 256 << 20  # of landing bytes in one commit: bounds the spool and the work lost by a crash
 BATCH_FILES = 1000  # ledger rows in one commit record stay under about 500 kB
 # A column of which at least half of a file's rows cannot be read has changed its type; below, rows are at fault.
-# Files under 20 rows say too little for that and are judged row by row.
+# Files under 20 rows say too little for that and are judged row by row. So for rows of the wrong width.
 FLIP_SHARE, FLIP_ROWS = 0.5, 20
 RAW_SHOWN = 2000  # characters of a refused line kept in quarantine; the whole line stays in landing
 LEDGER_KEY = "datanevers.files"
@@ -98,10 +98,25 @@ def pending(contracts: Sequence[SourceContract], landing: Path | None = None) ->
     }
 
 
+Days = tuple[date | None, date | None]
+
+
+def _within(container: Container, contract: SourceContract, days: Days) -> bool:
+    """Whether a file of the container is of a day between the bounds (included; None is open)."""
+    first, last = days
+    own = [f.file_time(contract).date() for f in members(container)[0]] if first or last else []
+    return not (first or last) or any((first or d) <= d <= (last or d) for d in own)
+
+
 def ingest(
-    contract: SourceContract, *, landing: Path | None = None, run_id: str = "", progress: Progress | None = None
+    contract: SourceContract,
+    *,
+    landing: Path | None = None,
+    run_id: str = "",
+    days: Days = (None, None),
+    progress: Progress | None = None,
 ) -> Ingested:
-    """Load every pending file of a source into bronze.
+    """Load every pending file of a source into bronze, or those whose own day lies within `days`.
 
     Safe to run twice, in two processes, and after a crash at any point.
     """
@@ -109,12 +124,12 @@ def ingest(
 
     run_id = run_id or uuid.uuid4().hex
     ops.ensure()
-    table.create("bronze", contract.bronze, contract.bronze_schema, partition_by=contract.partition_by)
+    ensure_tables([contract])
     locks = home() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / f"ingest_{contract.id}.lock"):
         recover(contract)
-        todo = pending([contract], landing).get(contract.id, [])
+        todo = [c for c in pending([contract], landing).get(contract.id, []) if _within(c, contract, days)]
         total = Ingested(contract.id)
         for done, batch in _batches(todo):
             if progress:
@@ -123,6 +138,12 @@ def ingest(
         if progress and todo:
             progress(contract.id, len(todo), len(todo))
         return total
+
+
+def ensure_tables(contracts: Iterable[SourceContract]) -> None:
+    """Create the bronze tables that do not exist yet, empty: models read them all, whatever was delivered."""
+    for contract in contracts:
+        table.create("bronze", contract.bronze, contract.bronze_schema, partition_by=contract.partition_by)
 
 
 def recover(contract: SourceContract) -> None:
@@ -174,16 +195,17 @@ class _Batch:
         self.con = engine.connect(attach=False)
         self.version = -1
         self.files: list[Incoming] = []
+        self.seen: list[tuple[SourceFile, str]] = []  # files of the batch, known ones too, with their hash
 
     def run(self) -> Ingested:
         """All steps; the scratch folder is removed whatever happens."""
         try:
-            self.known = self._ledger()
+            self._read_ledger()
             self._spool()
             self._settle_clock()
             self._judge()
             rows = self._commit()
-            self._remember(rows)
+            self._remember()
             return self._summary(rows)
         finally:
             self.con.close()
@@ -191,17 +213,26 @@ class _Batch:
 
     # 1. what there is to read ------------------------------------------------------------------------------------
 
-    def _ledger(self) -> set[tuple[str, str]]:
-        """(file, sha256) that need no further work: all in the ledger but held ones that deserve another try."""
+    def _read_ledger(self) -> None:
+        """What earlier loads say of this source's files.
+
+        `known`: (file, sha256) that need no further work, all but held ones that deserve another try. `held`: those
+        that are held. `known_content`: rows read, by sha256, where the same content again can bring nothing.
+        """
         engine.attach_table(self.con, "ops", "ingest_file")
         rows = self.con.execute(
-            "SELECT file, sha256, status, contract_sha256, rows_read FROM ops.ingest_file WHERE source = ?",
-            [self.contract.id],
+            """SELECT file, sha256, status, contract_sha256 = ?, rows_read, rows_quarantined
+            FROM ops.ingest_file WHERE source = ?""",
+            [self.fingerprint, self.contract.id],
         ).fetchall()
-        # a snapshot that goes back to an earlier content is news; an increment that says the same again is not
-        appends = self.contract.mode == "append"
-        self.known_content = {sha: read for _, sha, status, _, read in rows if status != "held" and appends}
-        return {(f, sha) for f, sha, status, made_with, _ in rows if status != "held" or made_with == self.fingerprint}
+        self.held = {(f, sha) for f, sha, status, *_ in rows if status == "held"}
+        self.known = {(f, sha) for f, sha, status, same, *_ in rows if status != "held" or same}
+        # a snapshot under a new name is news whatever it says; so are rows that a changed contract may now accept
+        self.known_content = {
+            sha: read
+            for _, sha, status, same, read, refused in rows
+            if status != "held" and (same or not refused) and self.contract.mode == "append"
+        }
 
     def _incoming(self) -> Iterator[Incoming]:
         """Files with work to do, surveyed one ahead of the caller: hashing overlaps with reading the one before."""
@@ -212,6 +243,7 @@ class _Batch:
                 if number + 1 < len(todo):
                     coming.append(ahead.submit(self._survey, number + 1, todo[number + 1][0]))
                 path, surveyed = coming[number].result()
+                self.seen.append((file, surveyed.sha256))
                 if (file.name, surveyed.sha256) in self.known:
                     continue
                 incoming = Incoming(number, file, surveyed, path, twin_rows=self.known_content.get(surveyed.sha256))
@@ -246,7 +278,7 @@ class _Batch:
             except duckdb.InvalidInputException as error:  # the file's fault; any other error is ours and ends the run
                 if self.contract.format.reader != "jsonl":
                     raise
-                self.current.notes.held = f"lecture impossible : {str(error).splitlines()[0][:300]}"
+                self.current.notes.hold(f"lecture impossible : {str(error).splitlines()[0][:300]}")
                 part.unlink(missing_ok=True)
                 continue
             parts += 1
@@ -284,8 +316,9 @@ class _Batch:
     def _settle_clock(self) -> None:
         """`typed`: the spool with the hour that occurs twice settled by order in the file, never by guess.
 
-        Within a file and series, the clock steps back once: before that it is summer time, after it winter time.
-        No step back, or more than one, cannot be settled: those rows go to quarantine.
+        Within a file, series and day that follow the clock, it steps back once, inside that hour: before that it is
+        summer time, after it winter time. A series that never steps back, steps back elsewhere or more than once, or
+        never steps forward (it may run backwards), cannot be settled: those rows go to quarantine.
         """
         event = self.contract.event_time
         if event is None or event.zone is None:
@@ -294,16 +327,25 @@ class _Batch:
         series = ", ".join(("file_no", *event.series, "local_time::DATE"))
         self.con.execute(
             f"""CREATE TABLE fold AS
-            WITH passed AS (
-                SELECT file_no, source_row, {", ".join(event.series)}, local_time,
-                    coalesce(local_time <= lag(local_time) OVER (PARTITION BY {series} ORDER BY source_row), false) AS back
-                FROM spool WHERE clock = 1 AND bad_column IS NULL),
+            WITH twice AS (SELECT DISTINCT local_time::DATE AS day FROM spool WHERE clock = 1 AND bad_column IS NULL),
+            stepped AS (
+                SELECT file_no, source_row, {", ".join(event.series)}, local_time, clock,
+                    lag(local_time) OVER in_order AS earlier, lag(clock) OVER in_order AS earlier_clock
+                FROM spool WHERE bad_column IS NULL AND local_time::DATE IN (SELECT day FROM twice)
+                WINDOW in_order AS (PARTITION BY {series} ORDER BY source_row)),
+            judged AS (
+                SELECT *, coalesce(clock = 1 AND earlier_clock = 1 AND local_time <= earlier, false) AS back,
+                    coalesce(local_time < earlier AND NOT back, false) AS disorder,
+                    coalesce(local_time > earlier, false) AS forward
+                FROM stepped),
             counted AS (
-                SELECT file_no, source_row,
-                    sum(back::INTEGER) OVER (PARTITION BY {series} ORDER BY source_row) AS passes,
-                    sum(back::INTEGER) OVER (PARTITION BY {series}) AS total
-                FROM passed)
-            SELECT file_no, source_row, CASE WHEN total = 1 THEN passes END AS pass FROM counted"""
+                SELECT file_no, source_row, clock,
+                    count_if(back) OVER (PARTITION BY {series} ORDER BY source_row) AS passes,
+                    count_if(back) OVER (PARTITION BY {series}) = 1
+                        AND count_if(disorder) OVER (PARTITION BY {series}) = 0
+                        AND count_if(forward) OVER (PARTITION BY {series}) > 0 AS settled
+                FROM judged)
+            SELECT file_no, source_row, CASE WHEN settled THEN passes END AS pass FROM counted WHERE clock = 1"""
         )
         time = event.column
         bad = f"""CASE WHEN s.bad_column IS NOT NULL THEN s.bad_column
@@ -321,20 +363,29 @@ class _Batch:
             """SELECT file_no, bad_column, count(*), count(bad_value), any_value(bad_value)
             FROM spool GROUP BY file_no, bad_column ORDER BY ALL"""
         ).fetchall()
+        of_file: dict[int, list[tuple[Any, ...]]] = {}
+        for number, *rest in counts:
+            of_file.setdefault(number, []).append(tuple(rest))
         for incoming in self.files:
-            mine = [row[1:] for row in counts if row[0] == incoming.number]
-            incoming.rows_read = sum(count for _, count, _, _ in mine) + len(incoming.notes.rejects)
+            if incoming.notes.held:
+                continue
+            mine, rejects = of_file.get(incoming.number, []), incoming.notes.rejects
+            incoming.rows_read = sum(count for _, count, _, _ in mine) + len(rejects)
+            if incoming.rows_read >= FLIP_ROWS and len(rejects) >= FLIP_SHARE * incoming.rows_read:
+                incoming.notes.hold(f"au moins une ligne sur deux est mal découpée : {rejects[0][2]}")
             for column, count, with_value, example in mine:
-                if column and not incoming.notes.held:
+                if column:
                     self._judge_column(incoming, column, count, with_value, example)
+            if (refused := sum(count for column, count, _, _ in mine if column) + len(rejects)) > MAX_REFUSED:
+                incoming.notes.hold(f"{refused} lignes refusées : plus de {MAX_REFUSED}, le fichier est à revoir")
 
     def _judge_column(self, incoming: Incoming, column: str, count: int, with_value: int, example: str | None) -> None:
         label = self._label(column)
         if with_value == 0 and count == incoming.rows_read and self.contract.format.reader == "jsonl":
-            incoming.notes.held = f"champ obligatoire absent de toutes les lignes : {label}"
+            incoming.notes.hold(f"champ obligatoire absent de toutes les lignes : {label}")
         elif with_value and incoming.rows_read >= FLIP_ROWS and count >= FLIP_SHARE * incoming.rows_read:
             form = expected_form(self.contract.column(column), self.contract)
-            incoming.notes.held = f"la colonne {label} a changé de type : {form} attendu, trouvé « {example} »"
+            incoming.notes.hold(f"la colonne {label} a changé de type : {form} attendu, trouvé « {example} »")
             incoming.notes.type_changed.append((label, f"{form} attendu, trouvé « {example} »"))
 
     def _label(self, column: str) -> str:
@@ -348,13 +399,15 @@ class _Batch:
     def _commit(self) -> list[dict[str, Any]]:
         quarantined = False
         while True:
-            recover(self.contract)
-            self.known = self._ledger()
-            todo = [f for f in self.files if (f.file.name, f.survey.sha256) not in self.known]
+            # first of all: a file that a commit up to here holds is in the ledger below, a later commit is a conflict
             self.version = table.version("bronze", self.contract.bronze) or 0
+            recover(self.contract)
+            self._read_ledger()
+            todo = [f for f in self.files if (f.file.name, f.survey.sha256) not in self.known]
             self._find_known_rows(todo)
             rows = self._ledger_rows(todo)
             if not quarantined:
+                self._record_drift(todo)
                 self._quarantine(todo)
                 quarantined = True
             if any(r["rows_loaded"] for r in rows):
@@ -362,6 +415,8 @@ class _Batch:
                     self._append(rows)
                 except table.Conflict:
                     continue
+            elif rows and table.version("bronze", self.contract.bronze) != self.version:
+                continue
             _put_ledger(rows)
             return rows
 
@@ -395,11 +450,15 @@ class _Batch:
         if span[0] is None:
             return
         engine.attach_table(self.con, "bronze", self.contract.bronze)
+        names = ", ".join(columns)
         same = " AND ".join(f'g."{c}" IS NOT DISTINCT FROM b."{c}"' for c in columns)
+        # by name: a column that the contract gained since the last load is null in bronze
         self.con.execute(
             f"""INSERT INTO known_row SELECT g.file_no, g.source_row FROM good AS g
-            SEMI JOIN (SELECT {", ".join(columns)} FROM bronze."{self.contract.bronze}"
-                WHERE event_date BETWEEN '{span[0]}' AND '{span[1]}') AS b ON {same}
+            SEMI JOIN (SELECT {names} FROM (
+                SELECT {names} FROM good WHERE false UNION ALL BY NAME
+                SELECT * FROM bronze."{self.contract.bronze}" WHERE event_date BETWEEN '{span[0]}' AND '{span[1]}'
+            )) AS b ON {same}
             WHERE (g.file_no, g.source_row) NOT IN (SELECT (file_no, source_row) FROM known_row)"""
         )
 
@@ -499,15 +558,20 @@ class _Batch:
             FROM typed WHERE bad_column IS NOT NULL AND file_no IN ({suspects}) ORDER BY file_no, source_row"""
         )
         faults = self.con.fetchall()
-        refused = {number for number, *_ in faults} | {f.number for f in todo if f.notes.rejects} | {f.number for f in held}
-        if not refused:
-            return
-        shas = ", ".join(quote(f.survey.sha256) for f in todo if f.number in refused)
-        table.delete("ops", "quarantine", f"source = {quote(self.contract.id)} AND sha256 IN ({shas})")
+        of_file: dict[int, list[Any]] = {}
+        for number, *fault in faults:
+            of_file.setdefault(number, []).append(fault)
         for incoming in todo:
             if not incoming.notes.held:
-                entries += self._row_entries(incoming, [f[1:] for f in faults if f[0] == incoming.number])
-        ops.record("quarantine", entries)
+                entries += self._row_entries(incoming, of_file.get(incoming.number, []))
+        # an earlier try may have left entries, in a crash or under another contract: replaced in the same commit
+        tried = {(e["file"], e["sha256"]) for e in entries} | {
+            name for f in todo if (name := (f.file.name, f.survey.sha256)) in self.held
+        }
+        if tried:
+            names = ", ".join(quote(f"{file}|{sha256}") for file, sha256 in sorted(tried))
+            where = f"source = {quote(self.contract.id)} AND concat(file, '|', sha256) IN ({names})"
+            ops.replace("quarantine", entries, where=where)
 
     def _has_clock(self) -> bool:
         return self.contract.event_time is not None and self.contract.event_time.zone is not None
@@ -562,27 +626,29 @@ class _Batch:
             "quarantined_time": self.now,
         }
 
-    # afterwards ---------------------------------------------------------------------------------------------------
-
-    def _remember(self, rows: list[dict[str, Any]]) -> None:
-        """Record drift, and the landing files as seen, so that the next run does not open them again."""
-        by_name = {f.file.name: f for f in self.files}
+    def _record_drift(self, todo: list[Incoming]) -> None:
         drift = [
             {
                 "source": self.contract.id,
-                "file": row["file"],
-                "sha256": row["sha256"],
+                "file": incoming.file.name,
+                "sha256": incoming.survey.sha256,
                 "kind": kind,
                 "column": column,
                 "detail": detail,
                 "run_id": self.run_id,
                 "observed_time": self.now,
             }
-            for row in rows
-            for kind, column, detail in by_name[row["file"]].notes.drift()
+            for incoming in todo
+            for kind, column, detail in incoming.notes.drift()
         ]
         ops.put("schema_drift", drift, key=("source", "file", "sha256", "kind", "column"))
-        held = {f.file.container.name for f in self.files if f.notes.held}
+
+    # afterwards ---------------------------------------------------------------------------------------------------
+
+    def _remember(self) -> None:
+        """Record the landing files as seen, so that the next run does not open them again."""
+        self._read_ledger()
+        held = {file.container.name for file, sha256 in self.seen if (file.name, sha256) in self.held}
         seen = [
             {
                 "source": self.contract.id,

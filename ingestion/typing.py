@@ -103,9 +103,9 @@ def _text(column: Column, contract: SourceContract) -> str:
 def _parse(column: Column, contract: SourceContract) -> str:
     name = column.name
     if column.type == "integer":
-        # a bare cast would round '3.7' and read '1_000'
-        whole = f"TRY_CAST({name} AS DOUBLE) = trunc(TRY_CAST({name} AS DOUBLE))"
-        return f"CASE WHEN contains({name}, '_') OR (contains({name}, '.') AND NOT {whole}) THEN NULL ELSE TRY_CAST({name} AS BIGINT) END"
+        # a bare cast would round '3.7' and read '1_000' and '0x1F'; a double knows neither of the last two
+        whole = f"NOT contains({name}, '_') AND TRY_CAST({name} AS DOUBLE) = TRY_CAST({name} AS BIGINT)"
+        return f"CASE WHEN {whole} THEN TRY_CAST({name} AS BIGINT) END"
     if column.type == "number":
         return _number(name, contract.format.decimal)
     if column.type == "boolean":
@@ -116,8 +116,9 @@ def _parse(column: Column, contract: SourceContract) -> str:
     if column.type == "local_timestamp":
         return f"try_strptime({name}, {quote(column.format or '')})"
     if column.type == "timestamp":
+        # the colon tells an instant from a bare date, whose end ('-10-05') looks like an offset
         offset = f"(right({name}, 1) = 'Z' OR left(right({name}, 6), 1) IN ('+', '-'))"
-        return f"CASE WHEN {offset} THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
+        return f"CASE WHEN contains({name}, ':') AND {offset} THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
     if column.type == "eui64":
         return (
             f"CASE WHEN length({name}) = 16 AND regexp_full_match({name}, '[0-9A-Fa-f]+') THEN lower({name}) "
@@ -130,9 +131,10 @@ def _parse(column: Column, contract: SourceContract) -> str:
 
 
 def _number(name: str, decimal: str) -> str:
-    # underscores and words are numbers to DuckDB ('1_000', 'nan'), not to a platform
+    # underscores, words and overflow are numbers to DuckDB ('1_000', 'nan', '1e400'), not to a platform
     text = f"CASE WHEN NOT contains({name}, '.') THEN replace({name}, ',', '.') END" if decimal == "," else name
-    return f"CASE WHEN NOT regexp_matches({name}, '[_a-df-zA-DF-Z]') THEN TRY_CAST({text} AS DOUBLE) END"
+    value = f"TRY_CAST({text} AS DOUBLE)"
+    return f"CASE WHEN NOT regexp_matches({name}, '[_a-df-zA-DF-Z]') AND isfinite({value}) THEN {value} END"
 
 
 def _bad(column: Column) -> str:
@@ -143,6 +145,7 @@ def _bad(column: Column) -> str:
             for f in column.fields
             if f.type != "string"
         ]
+        leaves += [f"x.{f.name} IS NULL" for f in column.fields if f.required]
         tests = [f"len(list_filter({name}, lambda x: {' OR '.join(leaves)})) > 0"] if leaves else []
         return " OR ".join([*tests, *([f"coalesce(len({name}), 0) = 0"] if column.required else [])])
     tests = []

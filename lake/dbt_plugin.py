@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from lake import candidate, ops
+from lake import table as delta
 from lake.engine import attach_lake, attach_table, prepare
 from lake.home import dbt_dir
 
@@ -61,7 +62,9 @@ class Plugin(BasePlugin):
             elif options["action"] == "stage":
                 self._stage(cursor, layer, table, options)
             elif options["action"] == "promote":
-                options["version"] = candidate.promote(layer, table)
+                # No candidate: no day was at stake, and the current version is already the right one.
+                waits = candidate.find(layer, table) is not None
+                options["version"] = candidate.promote(layer, table) if waits else delta.version(layer, table)
                 attach_table(cursor, layer, table)
             else:
                 candidate.discard(layer, table)

@@ -90,4 +90,17 @@ def connect(*, attach: bool = True) -> duckdb.DuckDBPyConnection:
     return con
 
 
-__all__ = ["attach_lake", "attach_table", "connect", "extension_path", "lake_uri", "prepare"]
+def connect_read_only() -> duckdb.DuckDBPyConnection:
+    """A connection for queries typed by people: it sees the lake and can neither write nor read other files.
+
+    DuckDB's in-memory database takes no harm; what is locked is the outside: after the views are made, only the lake's
+    own folder may be opened, and no setting may be changed back.
+    """
+    con = connect()
+    con.execute(f"SET allowed_directories = ['{lake_uri()}', '{tmp_dir()}']")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con
+
+
+__all__ = ["attach_lake", "attach_table", "connect", "connect_read_only", "extension_path", "lake_uri", "prepare"]

@@ -94,8 +94,9 @@ def schemas() -> dict[str, pa.Schema]:
                 ("audited_time", when),
                 ("verdict", text),
                 ("rows", count),
-                ("delta_versions", text),
-                ("checks", text),
+                ("table_rows", text),  # JSON, rows of each table
+                ("delta_versions", text),  # JSON, version of each gold table after the verdict
+                ("checks", text),  # JSON, every check with what it observed
                 ("run_id", text),
             ]
         ),

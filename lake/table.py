@@ -61,6 +61,17 @@ def version(layer: str, table: str) -> int | None:
     return None if opened is None else opened.version()
 
 
+def size(layer: str, table: str) -> int:
+    """Bytes of the current version's data files."""
+    import pyarrow as pa
+
+    opened = open_table(layer, table)
+    if opened is None:
+        return 0
+    actions = pa.table(opened.get_add_actions(flatten=True))
+    return int(sum(actions["size_bytes"].to_pylist()))
+
+
 def tables(layer: str) -> list[str]:
     """Names of the tables of a layer, sorted."""
     if lake_is_remote():

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# Refused rows of one file that are written one by one. A file with more is not one with faults but another file: it is
+# held back whole, which also keeps memory and the quarantine bounded.
+MAX_REFUSED = 100_000
+
 
 @dataclass
 class FileNotes:
@@ -25,6 +29,11 @@ class FileNotes:
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     type_changed: list[tuple[str, str]] = field(default_factory=list)
+    multiline: bool = False  # some record runs over several lines, as a quote that is not closed also makes it
+
+    def hold(self, reason: str) -> None:
+        """Hold the file back; the first reason is the one that counts."""
+        self.held = self.held or reason
 
     def drift(self) -> list[tuple[str, str, str]]:
         """(kind, column, detail) of every difference between the file and the contract."""

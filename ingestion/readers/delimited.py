@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from ingestion.landing import UNREADABLE, SourceFile
-from ingestion.readers import FileNotes
+from ingestion.readers import MAX_REFUSED, FileNotes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20  # a record longer than this is no record of a table; it bounds memory
 NO_LINES_ABOVE = 1  # the header line itself
+RAW_KEPT = 2000  # characters of a ragged line
+csv.field_size_limit(2 * BLOCK)  # Python's own limit, 128 kB, is under what the reader above lets through
 
 
 def raw_schema(contract: SourceContract) -> pa.Schema:
@@ -56,10 +58,17 @@ def read(
         try:
             with file.open() as stream:
                 yield from _read_one(stream, number, file, contract, notes[number])
+            if notes[number].multiline and (line := _runaway_quote(file, contract)):
+                notes[number].hold(f"guillemet ouvert ligne {line} et mal refermé : les lignes qui suivent s'y confondent")
         except pa.ArrowInvalid as error:
-            notes[number].held = _explain_arrow(error)
+            if "Empty CSV file" not in str(error):  # a header alone is a file of no rows
+                notes[number].hold(_explain_arrow(error))
+        except UnicodeDecodeError as error:
+            notes[number].hold(f"encodage : {contract.format.encoding} attendu, octet invalide ({error.reason})")
+        except csv.Error as error:
+            notes[number].hold(f"en-tête illisible ({error}) : fins de ligne LF ou CRLF attendues")
         except UNREADABLE as error:
-            notes[number].held = f"fichier illisible ({error}) : le redéposer complet"
+            notes[number].hold(f"fichier illisible ({error}) : le redéposer complet")
 
 
 def _explain_arrow(error: Exception) -> str:
@@ -76,19 +85,21 @@ def _read_one(
 
     head = _read_head(stream, file, contract)
     if isinstance(head, str):
-        notes.held = head
+        notes.hold(head)
         return
     header, constants = head
     places = _places(header, constants, contract, notes)
     if notes.held:
         return
-    rejects: list[tuple[int, str]] = []
 
     def ragged(row: pacsv.InvalidRow) -> str:
-        expected, found = row.expected_columns, row.actual_columns
-        notes.rejects.append((row.number, row.text, f"{expected} colonnes attendues, {found} trouvées"))
-        rejects.append((row.number, row.text))
-        return "skip"
+        reason = f"{row.expected_columns} colonnes attendues, {row.actual_columns} trouvées"
+        notes.rejects.append((row.number, row.text[:RAW_KEPT], reason))
+        notes.multiline |= "\n" in row.text
+        if len(notes.rejects) <= MAX_REFUSED:
+            return "skip"
+        notes.hold(f"plus de {MAX_REFUSED} lignes refusées : {reason}")
+        return "error"
 
     fmt = contract.format
     reader = pacsv.open_csv(
@@ -109,9 +120,34 @@ def _read_one(
     unknown = [i for i, name in enumerate(header) if name in notes.new_columns]
     read = 0
     for batch in reader:
-        rows = _row_numbers(read, batch.num_rows, [n for n, _ in rejects])
+        rows = _row_numbers(read, batch.num_rows, [n for n, _, _ in notes.rejects])
         read = int(rows[-1]) if len(rows) else read
+        notes.multiline = notes.multiline or _has_newline(batch)
         yield _as_raw(batch, places, unknown, header, rows, number, contract)
+
+
+def _has_newline(batch: pa.RecordBatch) -> bool:
+    return any(b"\n" in values.to_pybytes() for column in batch.columns if (values := column.buffers()[2]) is not None)
+
+
+def _runaway_quote(file: SourceFile, contract: SourceContract) -> int | None:
+    """Line of the first record that swallows the next ones because its quote is not properly closed, or None."""
+    with file.open() as stream:
+        text = io.TextIOWrapper(stream, encoding=contract.format.encoding, errors="replace", newline="")
+        kept = _Remember(text)
+        reader = csv.reader(kept, delimiter=contract.format.delimiter, strict=True, **_quoting(contract))
+        try:
+            while True:
+                try:
+                    next(reader)
+                except StopIteration:
+                    return None
+                except csv.Error as error:  # the reader goes on with the next line
+                    if "end of data" in str(error) or "\n" in kept.text.rstrip("\r\n"):
+                        return kept.start
+                kept.forget()
+        finally:
+            text.detach()
 
 
 def _codec(encoding: str) -> str:

@@ -164,7 +164,9 @@ def locate(file: SourceFile, contract: SourceContract, records: set[int]) -> dic
 
 
 def fault(raw: str | None) -> str | None:
-    """Why a line is not a JSON object at all, or None when it is one."""
+    """Why a line is not a JSON object in UTF-8 at all, or None when it is one."""
+    if raw and "\ufffd" in raw:
+        return "octets invalides : UTF-8 attendu (ligne en cp1252 ?)"
     try:
         value = json.loads(raw or "")
     except ValueError as error:

@@ -1,0 +1,64 @@
+"""Jobs, schedules and the landing sensor.
+
+Belongs here: which assets run together and what starts them. Does not: the times and limits (policies.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import dagster as dg
+
+from ingestion import load
+from ingestion.contract import load_contracts
+from ingestion.territory import load_territory
+from orchestration import policies
+from orchestration.assets import bronze_key
+
+FULL_RUN = "full_run"
+
+_ZONE = load_territory().time_zone
+_BRONZE = [bronze_key(c) for c in load_contracts()]
+_HOURLY = [bronze_key(c) for c in load_contracts() if c.cadence == "hourly"]
+
+full_run = dg.define_asset_job(
+    FULL_RUN, selection=dg.AssetSelection.all(), description="Tout ce qui est nouveau, de landing à la publication"
+)
+hourly_run = dg.define_asset_job(
+    "hourly_run",
+    selection=dg.AssetSelection.all() - (dg.AssetSelection.assets(*_BRONZE) - dg.AssetSelection.assets(*_HOURLY)),
+    description="Les sources horaires, puis ce qui en dépend",
+)
+hourly = dg.ScheduleDefinition(
+    name="hourly",
+    job=hourly_run,
+    cron_schedule=policies.HOURLY,
+    execution_timezone=_ZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+nightly = dg.ScheduleDefinition(
+    name="nightly",
+    job=full_run,
+    cron_schedule=policies.NIGHTLY,
+    execution_timezone=_ZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+
+@dg.sensor(
+    name="landing",
+    job=full_run,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Lance une exécution quand un fichier nouveau est déposé dans landing/",
+)
+def landing() -> dg.RunRequest | dg.SkipReason:
+    """One run per state of the landing folder: the same pending files never start a second one."""
+    waiting = load.pending(load_contracts())
+    if not waiting:
+        return dg.SkipReason("aucun fichier nouveau dans landing/")
+    digest = hashlib.sha256()
+    for source, containers in sorted(waiting.items()):
+        for c in containers:
+            digest.update(f"{source}/{c.name}/{c.bytes}/{c.modified_ns}\n".encode())
+    return dg.RunRequest(run_key=digest.hexdigest())

@@ -1,0 +1,325 @@
+"""The command line, `datanevers`.
+
+Belongs here: arguments, printing, exit codes (0 done, 1 failed, 2 usage). Does not: the work (pipeline.py, runs.py).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lake.home import home, landing_dir, publication_dir
+from orchestration import pipeline, progress
+
+if TYPE_CHECKING:
+    from orchestration.runs import RunReport, Step
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="DataNevers : des exports bruts aux données ouvertes contrôlées.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Un document JSON sur la sortie standard.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Code 1 si un fichier ou un jeu de données est mis de côté.")]
+Sources = Annotated[list[str] | None, typer.Option("--source", help="Identifiant de source (répétable) ; toutes sinon.")]
+Landing = Annotated[
+    Path | None,
+    typer.Option(exists=True, file_okay=False, resolve_path=True, help="Dossier de dépôt, un sous-dossier par source."),
+]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+
+
+def _emit(document: Any) -> None:
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def _table(title: str, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    numeric = {key for key in columns if rows and all(isinstance(r.get(key), int) for r in rows)}
+    for key, label in columns.items():
+        drawn.add_column(label, justify="right" if key in numeric else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(_cell(row.get(key)) for key in columns))
+    Console().print(drawn)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else str(value)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(file_okay=False, resolve_path=True, help="Dossier à écrire.")],
+    seed: Annotated[int, typer.Option(help="Graine : mêmes arguments, mêmes octets.")] = 58,
+    start: Day = datetime(2026, 10, 5),  # noqa: B008, DTZ001 - a calendar day; this one holds an October clock change
+    days: Annotated[int, typer.Option(min=1)] = 35,
+    scale: Annotated[float, typer.Option(min=0.01, help="Facteur sur le nombre d'appareils.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Écrire les exports bruts d'un territoire entier, avec leur vérité sous _truth/."""
+    from simulation import simulate as write
+
+    first = (start or datetime(2026, 10, 5)).date()  # noqa: DTZ001
+    with progress.shown():
+        write(out, seed=seed, start=first, days=days, scale=scale, progress=lambda name: progress.tell(f"simulation {name}"))
+    files = [p for p in out.rglob("*") if p.is_file()]
+    if as_json:
+        _emit({"out": str(out), "files": len(files), "bytes": sum(p.stat().st_size for p in files)})
+    else:
+        _say(f"Territoire simulé : {len(files)} fichiers sous {out}")
+
+
+def _step(
+    step: Step,
+    *,
+    landing: Path | None = None,
+    sources: list[str] | None = None,
+    days: tuple[datetime | None, datetime | None] = (None, None),
+    strict: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Run one command's assets, print what it did, and leave with its code."""
+    try:
+        contracts = pipeline.chosen(sources)
+    except LookupError as error:
+        raise typer.BadParameter(str(error), param_hint="--source") from error
+    bounds: tuple[date | None, date | None] = (days[0].date() if days[0] else None, days[1].date() if days[1] else None)
+    idle = step == "run" and pipeline.nothing_new(landing, contracts)
+    from orchestration.runs import execute, report_of
+
+    if idle:
+        report = report_of(None)
+    else:
+        request = pipeline.make_request(landing, bounds, sources or ())
+        with progress.shown():
+            report = execute(step, tags={"datanevers/request": json.dumps(request)}, sources=sources or ())
+    if as_json:
+        _emit(report.as_dict())
+    else:
+        _print(report, step)
+    if report.failures or (strict and report.held_back):
+        raise typer.Exit(1)
+
+
+def _print(report: RunReport, step: Step) -> None:
+    if not report.changed:
+        _say("Rien de nouveau : aucun fichier, aucune déclaration, aucun modèle n'a changé.")
+    if report.sources:
+        labels = {"source": "source", "files": "fichiers", "held": "mis de côté", "rows_read": "lues"}
+        labels |= {"rows_loaded": "chargées", "rows_duplicate": "doublons", "rows_quarantined": "quarantaine"}
+        _table("Lignes reçues", report.sources, labels)
+    for held in report.held_files[:20]:
+        _say(f"  mis de côté : {held['source']}/{held['file']} : {held['reason']}")
+    if len(report.held_files) > 20:  # noqa: PLR2004 - a screenful
+        _say(f"  … et {len(report.held_files) - 20} autres : datanevers query \"SELECT * FROM ops.quarantine\"")
+    if step in ("run", "audit", "publish"):
+        columns = {"id": "jeu de données", "verdict": "verdict", "published_version": "version", "rows": "lignes"}
+        _table("\nDonnées ouvertes", report.datasets, columns)
+        for dataset in report.datasets:
+            for reason in dataset["reasons"][:3]:
+                _say(f"  {dataset['id']} : {reason}")
+        for dataset in report.datasets:
+            for file in dataset["files"]:
+                _say(f"  {publication_dir() / file}")
+    for failure in report.failures:
+        _say(f"ÉCHEC {failure['step']} {failure['subject']} : {failure['reason']}")
+    if step == "run":
+        _say(f"\nÀ lire : {publication_dir() / 'index.html'}   (make serve ; tableau de bord des exécutions : make ui)")
+
+
+@app.command()
+def run(
+    landing: Landing = None,
+    source: Sources = None,
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Fichiers datés jusqu'à.")] = None,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tout ce qui est nouveau, du dépôt à la publication ; sans rien de nouveau, ne change rien et le dit."""
+    _step("run", landing=landing, sources=source, days=(from_, to), strict=strict, as_json=as_json)
+
+
+@app.command()
+def ingest(
+    landing: Landing = None,
+    source: Sources = None,
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Fichiers datés jusqu'à.")] = None,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Charger les fichiers nouveaux dans les tables bronze."""
+    _step("ingest", landing=landing, sources=source, days=(from_, to), strict=strict, as_json=as_json)
+
+
+@app.command()
+def build(as_json: AsJson = False) -> None:
+    """Construire les tables silver et gold avec dbt."""
+    _step("build", as_json=as_json)
+
+
+@app.command()
+def audit(strict: Strict = False, as_json: AsJson = False) -> None:
+    """Contrôler les jeux de données candidats, et retenir ceux qui passent."""
+    _step("audit", strict=strict, as_json=as_json)
+
+
+@app.command()
+def publish(strict: Strict = False, as_json: AsJson = False) -> None:
+    """Contrôler puis publier."""
+    _step("publish", strict=strict, as_json=as_json)
+
+
+@app.command()
+def prepare() -> None:
+    """Préparer ce que l'interface Dagster attend (réglages, projet dbt analysé)."""
+    pipeline.prepare()
+
+
+@app.command()
+def tables(as_json: AsJson = False) -> None:
+    """Les tables du lac : couche, version, lignes, octets."""
+    from lake.engine import connect
+    from lake.home import LAYERS
+    from lake.table import size, tables as names, version
+
+    found = []
+    with connect() as con:
+        for layer in LAYERS:
+            for name in names(layer):
+                count = (con.execute(f'SELECT count(*) FROM {layer}."{name}"').fetchone() or (0,))[0]
+                found.append(
+                    {
+                        "layer": layer,
+                        "name": name,
+                        "version": version(layer, name),
+                        "rows": count,
+                        "bytes": size(layer, name),
+                    }
+                )
+    columns = {"layer": "couche", "name": "table", "version": "version", "rows": "lignes", "bytes": "octets"}
+    _emit(found) if as_json else _table("Tables du lac", found, columns)
+
+
+@app.command()
+def sources(as_json: AsJson = False) -> None:
+    """Les sources déclarées : plateforme, direction, format, lignes chargées."""
+    from ingestion.contract import load_contracts
+    from lake import engine, table
+
+    loaded: dict[str, int] = {}
+    if table.exists("ops", "ingest_file"):
+        with engine.connect(attach=False) as con:
+            engine.attach_table(con, "ops", "ingest_file")
+            loaded = dict(
+                con.execute("SELECT source, sum(rows_loaded)::BIGINT FROM ops.ingest_file GROUP BY source").fetchall()
+            )
+    found = [
+        {
+            "id": c.id,
+            "platform": c.platform,
+            "department": c.department,
+            "format": c.format.reader,
+            "rows_loaded": loaded.get(c.id, 0),
+        }
+        for c in load_contracts()
+    ]
+    columns = {"id": "source", "platform": "plateforme", "department": "direction", "format": "format"}
+    _emit(found) if as_json else _table("Sources", found, columns | {"rows_loaded": "lignes chargées"})
+
+
+@app.command()
+def datasets(as_json: AsJson = False) -> None:
+    """Les jeux de données : norme, verdict, version publiée, lignes."""
+    from orchestration.runs import datasets as listed
+
+    found = listed()
+    columns = {"id": "jeu de données", "standard": "norme", "verdict": "verdict"}
+    columns |= {"published_version": "version", "rows": "lignes"}
+    _emit(found) if as_json else _table("Jeux de données", found, columns)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="SQL en lecture seule ; les tables se nomment couche.table.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV sur la sortie standard.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Interroger le lac en lecture seule."""
+    import duckdb
+
+    from lake.engine import connect_read_only
+    from orchestration.runs import rows
+
+    with connect_read_only() as con:
+        try:
+            cursor = con.execute(sql)
+        except duckdb.Error as error:
+            typer.echo(f"requête refusée : {error}", err=True)
+            raise typer.Exit(1) from error
+        if as_csv:
+            _write_csv(cursor)
+        elif as_json:
+            _emit(rows(cursor))
+        else:
+            found = rows(cursor)
+            _table("", found, {k: k for k in (found[0] if found else {})})
+
+
+def _write_csv(cursor: Any) -> None:
+    import pyarrow.csv as pacsv
+
+    out = sys.stdout.buffer
+    reader = cursor.to_arrow_reader(50_000)
+    with pacsv.CSVWriter(out, reader.schema, write_options=pacsv.WriteOptions(quoting_style="needed")) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 8000) -> None:
+    """Servir l'arborescence publiée."""
+    from publication.serve import serve as start
+
+    start(port)
+
+
+def main() -> None:
+    """Entry point: an unexpected error is one line on stderr and code 1; the whole story is in ops.failure."""
+    try:
+        app()
+    except (RuntimeError, OSError, ValueError) as error:
+        typer.echo(f"datanevers : {error}", err=True)
+        _note_failure(error)
+        sys.exit(1)
+
+
+def _note_failure(error: Exception) -> None:
+    if landing_dir().parent.is_dir():
+        run_id = f"command-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        pipeline.fail(run_id, "command", " ".join(sys.argv[1:3]), f"{type(error).__name__}: {error}"[:2000])
+
+
+__all__ = ["app", "home", "main"]
+
+if __name__ == "__main__":
+    main()

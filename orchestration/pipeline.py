@@ -1,0 +1,316 @@
+"""The steps from landing to publication, as plain functions that the command line and Dagster share.
+
+Belongs here: order, locks, what is recorded as done or failed. Does not: Dagster objects (assets.py), printing (cli.py).
+
+A step that fails for one source, model or dataset goes on with the others: the failure becomes a row in ops.failure,
+and whoever runs the step raises at its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from ingestion import declarations, load
+from ingestion.contract import SourceContract, load_contracts
+from lake import engine, ops, table
+from lake.home import ROOT, dbt_dir, home, landing_dir
+from orchestration import progress
+
+if TYPE_CHECKING:
+    from publication.publish import PublishReport
+    from quality.audit import Verdict
+
+DBT_PROJECT = ROOT / "dbt_project"
+# What the published tree is made from besides the gold tables.
+PUBLICATION_CODE = (ROOT / "publication", ROOT / "quality", ROOT / "territory.yml")
+
+# No tool in the chain may call home. Set before any of them is imported, by whoever imports this module.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+os.environ.update(QUIET)
+
+
+@dataclass
+class BuildResult:
+    """What dbt did: status by model name and by test name (`success`, `pass`, `warn`, `fail`, `error`, `skipped`)."""
+
+    models: dict[str, str] = field(default_factory=dict)
+    tests: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Message by the name of what failed."""
+        bad = {"error", "fail", "runtime error"}
+        return {n: self.messages.get(n, "") for n, s in (self.models | self.tests).items() if s in bad}
+
+
+def fail(run_id: str, step: str, subject: str, reason: str) -> None:
+    """Record a failure for the person who must act."""
+    ops.record(
+        "failure",
+        [{"run_id": run_id, "step": step, "subject": subject, "reason": reason, "failed_time": datetime.now(UTC)}],
+    )
+
+
+def failures(run_id: str) -> list[tuple[str, str, str]]:
+    """(step, subject, reason) of everything that failed in a run."""
+    if not table.exists("ops", "failure"):
+        return []
+    with engine.connect(attach=False) as con:
+        engine.attach_table(con, "ops", "failure")
+        return con.execute(
+            "SELECT step, subject, reason FROM ops.failure WHERE run_id = ? ORDER BY failed_time", [run_id]
+        ).fetchall()
+
+
+# ingest -----------------------------------------------------------------------------------------------------------
+
+
+def chosen(sources: Iterable[str] | None) -> tuple[SourceContract, ...]:
+    """Contracts of the given source ids, or all.
+
+    Raises:
+        LookupError: naming the id that is unknown and those that exist.
+    """
+    contracts = load_contracts()
+    if not sources:
+        return contracts
+    known = {c.id: c for c in contracts}
+    if unknown := sorted(set(sources) - set(known)):
+        msg = f"source inconnue : {', '.join(unknown)} ; sources déclarées : {', '.join(known)}"
+        raise LookupError(msg)
+    return tuple(known[s] for s in dict.fromkeys(sources))
+
+
+def ingest_source(
+    contract: SourceContract,
+    *,
+    run_id: str,
+    landing: Path | None = None,
+    days: load.Days = (None, None),
+) -> load.Ingested | None:
+    """Load one source; None when it failed, with a row in ops.failure."""
+    progress.tell(f"ingestion {contract.id}")
+    try:
+        return load.ingest(
+            contract,
+            landing=landing,
+            run_id=run_id,
+            days=days,
+            progress=lambda source, done, total: progress.tell(f"ingestion {source}", done, total),
+        )
+    except Exception as error:  # noqa: BLE001 - the boundary of one source: recorded, and raised again at the end
+        fail(run_id, "ingest", contract.id, f"{type(error).__name__}: {error}"[:2000])
+        return None
+
+
+# build ------------------------------------------------------------------------------------------------------------
+
+
+def make_request(
+    landing: Path | None, days: load.Days, sources: Sequence[str] = ()
+) -> dict[str, str | list[str]]:
+    """What a person asked for on the command line, in a form that travels as a run tag."""
+    first, last = days
+    asked: dict[str, str | list[str] | None] = {
+        "landing": str(landing) if landing else None,
+        "from": first.isoformat() if first else None,
+        "to": last.isoformat() if last else None,
+        "sources": list(sources) or None,
+    }
+    return {k: v for k, v in asked.items() if v is not None}
+
+
+def parse_request(asked: dict[str, str]) -> dict[str, Any]:
+    """Arguments of `ingest_source` from a run tag."""
+    days = tuple(date.fromisoformat(asked[k]) if k in asked else None for k in ("from", "to"))
+    return {"landing": Path(asked["landing"]) if "landing" in asked else None, "days": days}
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """One build, audit or publication at a time on this installation."""
+    home().mkdir(parents=True, exist_ok=True)
+    (home() / "locks").mkdir(exist_ok=True)
+    with FileLock(home() / "locks" / "build.lock"):
+        yield
+
+
+def code_fingerprint(*roots: Path) -> str:
+    """Hash of the files that decide what a step makes."""
+    digest = hashlib.sha256()
+    for root in roots:
+        paths = sorted(root.rglob("*")) if root.is_dir() else [root]
+        for path in paths:
+            skipped = {"target", "logs", "__pycache__"} & set(path.relative_to(ROOT).parts)
+            if path.is_file() and not skipped:
+                digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def bronze_versions() -> dict[str, int]:
+    """Version of each bronze table, by table name."""
+    return {name: table.version("bronze", name) or 0 for name in table.tables("bronze")}
+
+
+def build_fingerprint() -> str:
+    """What the conformed model is a function of: code and bronze versions."""
+    parts = [code_fingerprint(DBT_PROJECT), *(f"{k}={v}" for k, v in sorted(bronze_versions().items()))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def completed(step: str) -> str | None:
+    """Fingerprint with which a step last completed."""
+    if not table.exists("ops", "completed"):
+        return None
+    with engine.connect(attach=False) as con:
+        engine.attach_table(con, "ops", "completed")
+        row = con.execute("SELECT fingerprint FROM ops.completed WHERE step = ?", [step]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def complete(step: str, fingerprint: str, run_id: str) -> None:
+    """Remember that a step has nothing left to do until its inputs change."""
+    row = {"step": step, "fingerprint": fingerprint, "run_id": run_id, "completed_time": datetime.now(UTC)}
+    ops.put("completed", [row], key=("step",))
+
+
+def _invoke(arguments: Sequence[str]) -> Any:
+    """Run dbt in this process: a third of the time of a subprocess, and the parsed project stays warm."""
+    from dbt.cli.main import dbtRunner
+
+    os.environ["DATANEVERS_HOME"] = str(home())
+    dbt_dir().mkdir(parents=True, exist_ok=True)
+    common = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--no-use-colors"]
+    return dbtRunner().invoke(["--quiet", *arguments, *common])
+
+
+def manifest_path() -> Path:
+    """dbt's parsed project, for Dagster's asset graph; parsed again when the project changed."""
+    target = dbt_dir() / "target"
+    manifest, stamp = target / "manifest.json", target / "datanevers.sha256"
+    fingerprint = code_fingerprint(DBT_PROJECT)
+    if manifest.is_file() and stamp.is_file() and stamp.read_text() == fingerprint:
+        return manifest
+    result = _invoke(["parse"])
+    if not result.success:
+        msg = f"dbt parse a échoué : {result.exception or result.result}"
+        raise RuntimeError(msg)
+    stamp.write_text(fingerprint)
+    return manifest
+
+
+def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
+    """Build silver and gold; models whose tests fail keep their last good version.
+
+    Args:
+        run_id: recorded with failures.
+        select: dbt model names; everything when empty.
+    """
+    from dbt.contracts.results import RunExecutionResult
+
+    progress.tell("construction (dbt)")
+    load.ensure_tables(load_contracts())
+    # taken before dbt reads: what arrives meanwhile is for the next build
+    fingerprint, versions = build_fingerprint(), bronze_versions()
+    refresh = completed("dbt_project") != code_fingerprint(DBT_PROJECT)
+    arguments = ["build"]
+    if select:
+        arguments += ["--select", *select]
+    elif refresh:
+        arguments += ["--full-refresh"]
+    outcome = _invoke(arguments)
+    result = BuildResult()
+    if isinstance(outcome.result, RunExecutionResult):
+        for node in outcome.result.results:
+            kind = node.node.resource_type
+            if kind in ("model", "test", "unit_test", "seed"):
+                group = result.tests if kind in ("test", "unit_test") else result.models
+                group[node.node.name] = str(node.status)
+                result.messages[node.node.name] = node.message or ""
+                result.seconds[node.node.name] = node.execution_time
+    if outcome.exception is not None:
+        fail(run_id, "build", "dbt", str(outcome.exception)[:2000])
+    for name, message in result.failed.items():
+        fail(run_id, "build", name, message[:2000])
+    if outcome.success and not select:
+        now = datetime.now(UTC)
+        bronze = {c.bronze: c.id for c in load_contracts()}
+        rows = [
+            {"source": bronze[name], "delta_version": version, "run_id": run_id, "built_time": now}
+            for name, version in versions.items()
+            if name in bronze
+        ]
+        ops.put("build_input", rows, key=("source",))
+        complete("dbt_project", code_fingerprint(DBT_PROJECT), run_id)
+        complete("build", fingerprint, run_id)
+    return result
+
+
+# audit, publish ---------------------------------------------------------------------------------------------------
+
+
+def publish_fingerprint() -> str:
+    """What the published tree is a function of: the conformed model, cards, standards and code."""
+    return hashlib.sha256(f"{completed('build')}\n{code_fingerprint(*PUBLICATION_CODE)}".encode()).hexdigest()
+
+
+def audit(*, run_id: str, datasets: Sequence[str] = ()) -> dict[str, Verdict]:
+    """Run the gate: audit candidates, promote those that pass."""
+    from publication.card import load_cards
+    from publication.gate import run_gate
+
+    progress.tell("contrôle (Great Expectations)")
+    cards = [c for c in load_cards() if not datasets or c.id in datasets]
+    return run_gate(cards, run_id=run_id)
+
+
+def publish(verdicts: dict[str, Verdict], *, run_id: str) -> PublishReport:
+    """Bring the published tree level with the gold tables of datasets that passed."""
+    from publication.card import load_cards
+    from publication.publish import publish as publish_tree
+
+    progress.tell("publication")
+    fingerprint = publish_fingerprint()
+    with engine.connect() as con:
+        report = publish_tree(con, load_cards(), verdicts, run_id=run_id)
+    complete("publish", fingerprint, run_id)
+    return report
+
+
+# the whole ----------------------------------------------------------------------------------------------------------
+
+
+def prepare() -> None:
+    """Set up what Dagster needs: its folder, its settings, and dbt's parsed project."""
+    settings = home() / "dagster" / "dagster.yaml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    wanted = (Path(__file__).parent / "dagster.yaml").read_text(encoding="utf-8")
+    if not settings.is_file() or settings.read_text(encoding="utf-8") != wanted:
+        settings.write_text(wanted, encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(settings.parent)
+    manifest_path()
+
+
+def nothing_new(landing: Path | None = None, contracts: Sequence[SourceContract] = ()) -> bool:
+    """Whether no file, no declaration and no model changed since the last run that completed."""
+    if load.pending(contracts or load_contracts(), landing or landing_dir()):
+        return False
+    if completed("build") is None or declarations.changed():
+        return False
+    return completed("build") == build_fingerprint() and completed("publish") == publish_fingerprint()

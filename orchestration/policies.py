@@ -1,0 +1,34 @@
+"""Automation policies, each named once with its reason.
+
+Belongs here: when things run, how often they are tried again, when data counts as late. Does not: what runs (assets.py).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import dagster as dg
+
+from ingestion.contract import SourceContract
+
+# Minute 12: suppliers write their hourly files in the first ten minutes of the hour.
+HOURLY = "12 * * * *"
+# 03:30 local: after the suppliers' daily exports (02:00) and clear of the hour that the clock change repeats or skips.
+NIGHTLY = "30 3 * * *"
+
+# Conflicts between processes are settled inside the lake; what is left is a disk or an object store that hiccups.
+RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+
+# How long after the declared cadence a source counts as late: one cadence, and the time to notice and deliver again.
+LATE = {
+    "hourly": timedelta(hours=6),
+    "daily": timedelta(hours=36),
+    "weekly": timedelta(days=9),
+    "monthly": timedelta(days=40),
+}
+
+
+def freshness(contract: SourceContract) -> dg.FreshnessPolicy:
+    """When the table of a source must have been looked after."""
+    window = LATE[contract.cadence]
+    return dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.75)

@@ -1,0 +1,160 @@
+"""Dataset cards: `publication/datasets/<domain>/<id>.yml`, one per published dataset, read once and frozen.
+
+Belongs here: the shape of a card and what must hold between it and its standard. Does not: the columns (they are the
+standard's, quality/standards/) or anything that changes from one run to the next.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from publication.vocabulary import HVD_CATEGORIES, Frequency, Theme
+from quality.rules import AuditRules
+from quality.standard import Standard, load_standard
+
+CARDS_DIR = Path(__file__).resolve().parent / "datasets"
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+# CKAN refuses a whole dataset for one keyword outside this set (an apostrophe is enough).
+Keyword = Annotated[str, StringConstraints(pattern=r"^[\w .-]{3,96}$")]
+
+
+class CardError(ValueError):
+    """A card that cannot be used; the message names the file, the field and what was expected."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CardTable(_Frozen):
+    """One table of a dataset: which gold table fills which table of the standard, and how it is sorted."""
+
+    name: str
+    model: TableName
+    sort: Annotated[tuple[str, ...], Field(min_length=1)]
+    longitude: str | None = None
+    latitude: str | None = None
+    temporal: str | None = None
+
+    @property
+    def relation(self) -> str:
+        """The gold table, as DuckDB names it."""
+        return f"gold.{self.model}"
+
+    @property
+    def coordinates(self) -> tuple[str, str] | None:
+        """Names of the (longitude, latitude) columns, WGS84 degrees, when the table has a place."""
+        return None if self.longitude is None or self.latitude is None else (self.longitude, self.latitude)
+
+    @model_validator(mode="after")
+    def _both_coordinates_or_none(self) -> CardTable:
+        if (self.longitude is None) != (self.latitude is None):
+            msg = "longitude and latitude go together: name both columns or none"
+            raise ValueError(msg)
+        return self
+
+
+class Card(_Frozen):
+    """Everything about a published dataset that is said by people and not found in the data."""
+
+    id: Identifier
+    title: Annotated[str, Field(min_length=5)]
+    # Portals rank short descriptions as poor metadata; 100 characters is data.gouv.fr's threshold.
+    description: Annotated[str, Field(min_length=101)]
+    keywords: Annotated[tuple[Keyword, ...], Field(min_length=1)]
+    theme: Theme
+    hvd_category: str | None = None
+    frequency: Frequency
+    standard: str
+    owner: str
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    tables: Annotated[tuple[CardTable, ...], Field(min_length=1)]
+    rules: AuditRules = AuditRules()
+    methodology: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _known_hvd_category(self) -> Card:
+        if self.hvd_category is not None and self.hvd_category not in HVD_CATEGORIES:
+            msg = f"hvd_category {self.hvd_category!r}: expected one of {', '.join(HVD_CATEGORIES)}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def folder(self) -> str:
+        """The dataset's folder in the published tree."""
+        return f"datasets/{self.id}"
+
+    def stem(self, table: str) -> str:
+        """File name, without its ending, of one table: the id, followed by the table's name when there are several."""
+        return self.id if len(self.tables) == 1 else f"{self.id}_{table}"
+
+
+def check_card(card: Card, standard: Standard) -> None:
+    """Check that a card fills every table of its standard and names no other table or column.
+
+    Raises:
+        CardError: naming the card, the table and the missing name.
+    """
+    known = {table.name: {field.name for field in table.fields} for table in standard.tables}
+    for table in card.tables:
+        if table.name not in known:
+            msg = f"card {card.id}: table {table.name!r} is not in standard {standard.id} ({', '.join(known)})"
+            raise CardError(msg)
+        named = [*table.sort, *(c for c in (table.longitude, table.latitude, table.temporal) if c is not None)]
+        missing = [column for column in named if column not in known[table.name]]
+        if missing:
+            msg = f"card {card.id}, table {table.name}: no such column in the standard: {', '.join(missing)}"
+            raise CardError(msg)
+    if sorted(known) != sorted(table.name for table in card.tables):
+        msg = f"card {card.id}: standard {standard.id} has tables {', '.join(known)}; give each of them, once"
+        raise CardError(msg)
+    try:
+        card.rules.check_against(standard)
+    except ValueError as error:
+        msg = f"card {card.id}: {error}"
+        raise CardError(msg) from error
+
+
+def read_card(path: Path) -> Card:
+    """Read one card and check it against its standard.
+
+    Raises:
+        CardError: when a field is missing or malformed, or the file is not named after its id.
+    """
+    try:
+        card = Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        msg = f"{path}: not valid YAML: {error}"
+        raise CardError(msg) from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'card'}: {e['msg']}" for e in error.errors())
+        msg = f"{path}: {faults}"
+        raise CardError(msg) from error
+    if card.id != path.stem:
+        msg = f"{path}: id is {card.id!r}, so the file must be named {card.id}.yml"
+        raise CardError(msg)
+    check_card(card, load_standard(card.standard))
+    return card
+
+
+@cache
+def load_cards(folder: Path = CARDS_DIR) -> tuple[Card, ...]:
+    """All cards, sorted by id.
+
+    Raises:
+        CardError: on the first card that cannot be used, or when two cards share an id.
+    """
+    cards = sorted((read_card(path) for path in folder.glob("*/*.yml")), key=lambda card: card.id)
+    ids = [card.id for card in cards]
+    twice = sorted({i for i in ids if ids.count(i) > 1})
+    if twice:
+        msg = f"{folder}: several cards for {', '.join(twice)}; keep one"
+        raise CardError(msg)
+    return tuple(cards)

@@ -1,0 +1,288 @@
+"""From a DuckDB relation to the files people download: CSV, Parquet and GeoJSON, the same bytes for the same rows.
+
+Belongs here: the published form of a value and the order of rows. Does not: where files go, or whether they may.
+
+The sorted Parquet file is written first; CSV and GeoJSON are read back from it in order, so a table is sorted once, the
+three formats agree, and memory stays within DuckDB's limit (it spills) whatever the number of rows.
+
+Form of values, in every format unless said otherwise:
+- an empty text is no value; numbers are rounded to 6 decimals (about 0.1 m for coordinates); instants are UTC, to the
+  second;
+- CSV only: coordinates keep at least 4 decimals, as the national standards ask; a free text that a spreadsheet would
+  run as a formula is preceded by an apostrophe. Identifiers, enumerations and patterned columns are left alone, because
+  the standard fixes their form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+    import duckdb
+
+    from publication.vocabulary import FileFormat
+    from quality.standard import Field, TableStandard
+
+# Raise it when the published form changes: every file is then written again, once.
+FORM = 1
+
+# A row group is what a reader fetches over HTTP to answer one range of keys: about 1 MB of telemetry, compressed.
+ROW_GROUP_ROWS = 100_000
+GEOJSON_BATCH_ROWS = 10_000
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+_ACCEPTED: dict[str, set[str]] = {
+    "integer": _INTEGERS,
+    "number": _INTEGERS | {"DOUBLE", "FLOAT", "DECIMAL"},
+    "boolean": {"BOOLEAN"},
+    "date": {"DATE"},
+    "datetime": {"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"},
+}
+_TEXT = {"VARCHAR", "JSON", "UUID"}
+
+
+class ExportError(Exception):
+    """A table that cannot be written in the published form; the message names relation, column and what was found."""
+
+
+@dataclass(frozen=True)
+class TableExport:
+    """What to write: a relation, the standard's table it fills, and how."""
+
+    relation: str
+    table: TableStandard
+    stem: str  # file name without its ending
+    sort: tuple[str, ...]
+    coordinates: tuple[str, str] | None = None  # (longitude, latitude) columns
+    temporal: str | None = None  # column that says when
+    zone: str = "Europe/Paris"  # of the days in `temporal`, when that column holds instants
+
+    @property
+    def formats(self) -> tuple[FileFormat, ...]:
+        """The formats this table is published in."""
+        return ("csv", "parquet") if self.coordinates is None else ("csv", "parquet", "geojson")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: number of rows, files by format, first and last day covered (None when nothing is dated)."""
+
+    rows: int
+    files: dict[FileFormat, Path]
+    days: tuple[date, date] | None
+
+
+def fingerprint(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
+    """A digest of what `write` would write, computed without sorting or writing: equal content, equal digest.
+
+    Raises:
+        ExportError: when the relation lacks a column or has one of the wrong type.
+    """
+    import duckdb
+
+    select = _select(con, export)
+    names = ", ".join(_quote(field.name) for field in export.table.fields)
+    try:
+        found = con.execute(f"SELECT count(*), sum(hash({names})), bit_xor(hash({names})) FROM ({select})").fetchone()
+    except duckdb.Error as error:
+        raise _unreadable(export, error) from error
+    recipe = [FORM, ROW_GROUP_ROWS, duckdb.__version__, select, export.sort, export.coordinates, export.temporal]
+    csv = [_csv_value(field, export) for field in export.table.fields]
+    text = json.dumps([recipe, csv, export.stem, found], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(con: duckdb.DuckDBPyConnection, export: TableExport, folder: Path) -> Exported:
+    """Write every format of one table into `folder`.
+
+    Raises:
+        ExportError: when the relation lacks a column, has one of the wrong type, or holds a value that has no published
+            form (an infinite number, for one).
+    """
+    import duckdb
+
+    files: dict[FileFormat, Path] = {name: folder / f"{export.stem}.{name}" for name in export.formats}
+    parquet = files["parquet"]
+    source = f"read_parquet({_literal(str(parquet))})"
+    ordered = con.execute("SELECT current_setting('preserve_insertion_order')").fetchone()
+    try:
+        # Without it DuckDB may write batches as they come, and equal rows would give different bytes.
+        con.execute("SET preserve_insertion_order = true")
+        con.execute(
+            f"COPY ({_select(con, export)} ORDER BY {_order(export)}) TO {_literal(str(parquet))} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+        )
+        values = ", ".join(f"{_csv_value(f, export)} AS {_quote(f.name)}" for f in export.table.fields)
+        con.execute(
+            f"COPY (SELECT {values} FROM {source}) TO {_literal(str(files['csv']))} "
+            "(FORMAT csv, HEADER true, DELIMITER ',', QUOTE '\"', ESCAPE '\"', NULLSTR '')"
+        )
+        if export.coordinates is not None:
+            _write_geojson(con, export, source, files["geojson"])
+        return Exported(_count(con, source), files, _days(con, export, source))
+    except duckdb.Error as error:
+        raise _unreadable(export, error) from error
+    finally:
+        con.execute(f"SET preserve_insertion_order = {str(bool(ordered and ordered[0])).lower()}")
+
+
+def _unreadable(export: TableExport, error: Exception) -> ExportError:
+    return ExportError(f"{export.relation}: cannot be published as {export.stem}: {error}")
+
+
+def _select(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
+    """The published columns, in the standard's order and types; columns the standard does not have stay behind."""
+    import duckdb
+
+    try:
+        described = con.execute(f"DESCRIBE SELECT * FROM {export.relation}").fetchall()
+    except duckdb.Error as error:
+        raise _unreadable(export, error) from error
+    types = {str(row[0]): str(row[1]) for row in described}
+    missing = [field.name for field in export.table.fields if field.name not in types]
+    if missing:
+        msg = f"{export.relation}: column {', '.join(missing)} of the standard is missing; correct the opendata model"
+        raise ExportError(msg)
+    columns = (
+        f"{_published(field, types[field.name], export)} AS {_quote(field.name)}" for field in export.table.fields
+    )
+    return f"SELECT {', '.join(columns)} FROM {export.relation}"
+
+
+def _published(field: Field, found: str, export: TableExport) -> str:
+    """SQL of a column's published value, typed."""
+    name, family = _quote(field.name), found.split("(", maxsplit=1)[0]
+    accepted = _ACCEPTED.get(field.type, _TEXT)
+    if family not in accepted:
+        msg = (
+            f"{export.relation}.{field.name} is {found}; the standard says {field.type}: cast it in the opendata model"
+        )
+        raise ExportError(msg)
+    match field.type:
+        case "integer":
+            return f"{name}::BIGINT"
+        case "number":
+            return f"round({name}::DOUBLE, 6) + 0.0"  # + 0.0: no minus zero
+        case "boolean" | "date":
+            return name
+        case "datetime":
+            instant = name if family.endswith("ZONE") else f"({name} AT TIME ZONE 'UTC')"
+            return f"date_trunc('second', {instant})"
+        case _:
+            return f"nullif({name}::VARCHAR, '')"
+
+
+def _order(export: TableExport) -> str:
+    """The declared order, then every other column, so that rows that tie do not move from one run to the next."""
+    rest = [field.name for field in export.table.fields if field.name not in export.sort]
+    return ", ".join(f"{_quote(name)} ASC NULLS LAST" for name in [*export.sort, *rest])
+
+
+def _csv_value(field: Field, export: TableExport) -> str:
+    """SQL of the text that stands for a published value in CSV."""
+    name = _quote(field.name)
+    match field.type:
+        case "integer":
+            text = f"{name}::VARCHAR"
+        case "number" if export.coordinates is not None and field.name in export.coordinates:
+            text = f"regexp_replace(({name}::DECIMAL(9, 6))::VARCHAR, '0{{1,2}}$', '')"
+        case "number":
+            text = _plain_number(name)
+        case "boolean":
+            yes, no = _literal(field.true_value), _literal(field.false_value)
+            text = f"CASE {name} WHEN true THEN {yes} WHEN false THEN {no} END"
+        case "date" | "datetime":
+            text = _iso(field)
+        case _:
+            text = _safe_text(field, name, export.table)
+    return text
+
+
+def _iso(field: Field) -> str:
+    """A date as `2026-03-29`, an instant as `2026-03-29T01:00:00Z`."""
+    name = _quote(field.name)
+    if field.type == "date":
+        return f"strftime({name}, '%Y-%m-%d')"
+    return f"strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+
+
+def _plain_number(name: str) -> str:
+    """A number without exponent, without a closing `.0`, at most 6 decimals.
+
+    DuckDB writes an exponent below 1e-4 and from 1e16: the first has an exact decimal form here, as the value is
+    already rounded to 6 decimals; the second is an integer.
+    """
+    return (
+        f"CASE WHEN abs({name}) >= 1e15 THEN ({name}::HUGEINT)::VARCHAR "
+        f"WHEN contains({name}::VARCHAR, 'e') THEN rtrim(({name}::DECIMAL(18, 6))::VARCHAR, '0') "
+        f"ELSE regexp_replace({name}::VARCHAR, '\\.0$', '') END"
+    )
+
+
+def _safe_text(field: Field, name: str, table: TableStandard) -> str:
+    """Text with LF line ends; free text never starts a formula in a spreadsheet."""
+    text = f"replace(replace({name}, chr(13) || chr(10), chr(10)), chr(13), chr(10))"
+    keys = {*table.primary_key, *(column for key in table.foreign_keys for column in key.columns)}
+    identifier = field.name in keys or field.name.endswith("_id") or field.name.startswith("id_")
+    if identifier or field.pattern or field.enum:
+        return text
+    # `+33 3 86 ..` and `-12` are numbers to a spreadsheet, not formulas.
+    formula = f"regexp_matches({name}, '^[=@\\t+-]') AND NOT regexp_matches({name}, '^[+-][0-9 .,]*$')"
+    return f"CASE WHEN {formula} THEN chr(39) || {text} ELSE {text} END"
+
+
+def _write_geojson(con: duckdb.DuckDBPyConnection, export: TableExport, source: str, path: Path) -> None:
+    """One feature a row, a line each; a row without a place has a null geometry (RFC 7946, 3.2)."""
+    if export.coordinates is None:
+        return
+    longitude, latitude = (_quote(name) for name in export.coordinates)
+    properties = ", ".join(f"{_literal(f.name)}, {_json_value(f)}" for f in export.table.fields)
+    geometry = (
+        f"CASE WHEN {longitude} IS NOT NULL AND {latitude} IS NOT NULL "
+        f"THEN json_object('type', 'Point', 'coordinates', json_array({longitude}, {latitude})) END"
+    )
+    feature = f"json_object('type', 'Feature', 'geometry', {geometry}, 'properties', json_object({properties}))"
+    reader = con.execute(f"SELECT ({feature})::VARCHAR AS feature FROM {source}").to_arrow_reader(GEOJSON_BATCH_ROWS)
+    with path.open("w", encoding="utf-8", newline="\n") as out:
+        out.write('{"type":"FeatureCollection","features":[')
+        opening = "\n"
+        for batch in reader:
+            if batch.num_rows:
+                out.write(opening + ",\n".join(batch.column(0).to_pylist()))
+                opening = ",\n"
+        out.write("\n]}\n")
+
+
+def _json_value(field: Field) -> str:
+    """SQL of a value in GeoJSON properties: numbers and booleans as such, dates and instants in their CSV form."""
+    return _iso(field) if field.type in ("date", "datetime") else _quote(field.name)
+
+
+def _count(con: duckdb.DuckDBPyConnection, source: str) -> int:
+    found = con.execute(f"SELECT count(*) FROM {source}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _days(con: duckdb.DuckDBPyConnection, export: TableExport, source: str) -> tuple[date, date] | None:
+    """First and last day of the temporal column, in the territory's time zone when it holds instants."""
+    if export.temporal is None:
+        return None
+    name = _quote(export.temporal)
+    kind = {field.name: field.type for field in export.table.fields}[export.temporal]
+    day = f"({name} AT TIME ZONE {_literal(export.zone)})::DATE" if kind == "datetime" else f"{name}::DATE"
+    found = con.execute(f"SELECT min({day}), max({day}) FROM {source}").fetchone()
+    return None if found is None or found[0] is None else (found[0], found[1])
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

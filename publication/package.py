@@ -1,0 +1,106 @@
+"""The files that describe a dataset's files: `schema.json` (Table Schema) and `datapackage.json` (Data Package).
+
+Belongs here: their content. Does not: the columns themselves (quality/standard.py) or the catalogue (catalog.py).
+
+With one table, `schema.json` is its Table Schema. With several, each table has `<id>_<table>.schema.json`, and
+`schema.json` is that of the first table, so that a tool which looks for the dataset's schema finds a valid one, with
+one more member, `tables`, that maps every table to its own schema file.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from publication.vocabulary import FORMATS, licence
+
+if TYPE_CHECKING:
+    from ingestion.territory import Territory
+    from publication.card import Card
+    from publication.state import Entry, PublishedFile
+    from quality.standard import Standard
+
+FORMULA_NOTE = (
+    "Dans le CSV, un texte libre qui commence par =, @, + ou - est précédé d'une apostrophe, pour qu'aucun tableur ne "
+    "l'exécute comme une formule ; les fichiers Parquet et GeoJSON donnent le texte tel quel."
+)
+
+
+def schema_file(card: Card, table: str) -> str:
+    """Name of the file that holds one table's schema."""
+    return "schema.json" if len(card.tables) == 1 else f"{card.stem(table)}.schema.json"
+
+
+def schemas(card: Card, standard: Standard) -> dict[str, bytes]:
+    """Every schema file of a dataset, by name."""
+    found = {schema_file(card, t.name): _table_schema(card, standard, t.name) for t in card.tables}
+    if len(card.tables) > 1:
+        main = _table_schema(card, standard, card.tables[0].name)
+        found["schema.json"] = main | {"tables": {t.name: schema_file(card, t.name) for t in card.tables}}
+    return {name: _dump(schema) for name, schema in found.items()}
+
+
+def datapackage(entry: Entry, territory: Territory) -> bytes:
+    """The dataset's `datapackage.json`: each file with its sha256, bytes and, for CSV, its schema."""
+    card, published = entry.card, entry.published
+    terms = licence(territory.licence)
+    package: dict[str, Any] = {
+        "profile": "data-package",
+        "name": card.id,
+        "id": f"{territory.base}/id/dataset/{card.id}",
+        "title": card.title,
+        "description": card.description,
+        "version": str(published.version),
+        "created": published.issued.isoformat().replace("+00:00", "Z"),
+        "homepage": f"{territory.base}/{card.folder}/",
+        "keywords": list(card.keywords),
+        "licenses": [{"name": territory.licence, "title": terms.title, "path": terms.iri}],
+        "contributors": [
+            {"title": territory.name, "role": "publisher", "path": str(territory.homepage)},
+            {"title": card.owner, "role": "author", "organization": territory.name},
+            {"title": territory.contact.name, "role": "maintainer", "email": territory.contact.email},
+        ],
+        "resources": [_resource(entry, file) for file in published.files],
+    }
+    return _dump(package)
+
+
+def _resource(entry: Entry, file: PublishedFile) -> dict[str, Any]:
+    card, form = entry.card, FORMATS[file.format]
+    table = entry.standard.table(file.table)
+    stem = card.stem(file.table)
+    resource: dict[str, Any] = {
+        "name": stem if file.format == "csv" else f"{stem}-{file.format}",
+        "path": file.name,
+        "title": f"{table.title} ({form.label})",
+        "description": table.description,
+        "format": file.format,
+        "mediatype": form.media_type,
+        "bytes": file.bytes,
+        "hash": f"sha256:{file.sha256}",
+    }
+    if file.format != "csv":
+        # `type: file`: validators check bytes and hash, and do not try to read it as a table
+        return resource | {"profile": "data-resource", "type": "file"}
+    return resource | {
+        "profile": "tabular-data-resource",
+        "type": "table",
+        "description": f"{table.description} {FORMULA_NOTE}",
+        "encoding": "utf-8",
+        "dialect": {"delimiter": ",", "lineTerminator": "\n", "quoteChar": '"', "doubleQuote": True, "header": True},
+        "schema": _table_schema(card, entry.standard, file.table),
+    }
+
+
+def _table_schema(card: Card, standard: Standard, table: str) -> dict[str, Any]:
+    """The standard's Table Schema, its foreign keys naming the resources of this data package."""
+    schema = standard.table(table).table_schema(standard)
+    keys = [
+        key | {"reference": key["reference"] | {"resource": card.stem(key["reference"]["resource"])}}
+        for key in schema.get("foreignKeys", [])
+    ]
+    return schema | ({"foreignKeys": keys} if keys else {})
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
