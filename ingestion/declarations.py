@@ -51,7 +51,8 @@ def _current(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]] 
     if not table.exists("bronze", name):
         return None
     engine.attach_table(con, "bronze", name)
-    return con.execute(f"SELECT * FROM bronze.{name}").to_arrow_table().to_pylist()
+    rows: list[dict[str, Any]] = con.execute(f"SELECT * FROM bronze.{name}").to_arrow_table().to_pylist()
+    return rows
 
 
 def write() -> list[str]:

@@ -12,10 +12,8 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lake import table as delta
@@ -23,6 +21,9 @@ from lake.engine import connect
 from lake.home import table_uri, tmp_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
     import duckdb
 
 Strategy = Literal["overwrite", "replace_by_day", "merge"]
@@ -31,7 +32,7 @@ Strategy = Literal["overwrite", "replace_by_day", "merge"]
 _BATCH_ROWS = 100_000
 
 
-class SchemaChanged(Exception):
+class SchemaChangedError(Exception):
     """A part of a table cannot be replaced with rows of other columns or types."""
 
 
@@ -208,7 +209,7 @@ def promote(layer: str, table: str) -> int:
 
     Raises:
         LookupError: when nothing waits for that table.
-        SchemaChanged: when part of a table would get other columns; a full refresh is needed.
+        SchemaChangedError: when part of a table would get other columns; a full refresh is needed.
     """
     candidate = find(layer, table)
     if candidate is None:
@@ -239,7 +240,7 @@ def _commit(con: duckdb.DuckDBPyConnection, candidate: Candidate) -> None:
             f"{candidate.layer}.{candidate.table}: the columns of {candidate.model} changed, so a part of the table "
             "cannot be replaced; rebuild it whole with `dbt build --full-refresh`"
         )
-        raise SchemaChanged(msg)
+        raise SchemaChangedError(msg)
     elif candidate.strategy == "replace_by_day":
         column = str(candidate.day_column)
         days = _changed(con, candidate, column, where=day_predicate(column, candidate.days))

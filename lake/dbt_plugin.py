@@ -109,5 +109,5 @@ class Plugin(BasePlugin):
 
 
 def _names(value: str | list[str] | None) -> tuple[str, ...]:
-    """dbt configs hold one name or a list."""
+    """Configs hold one name or a list."""
     return (value,) if isinstance(value, str) else tuple(value or ())

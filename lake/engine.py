@@ -76,7 +76,9 @@ def attach_table(con: duckdb.DuckDBPyConnection, layer: str, name: str) -> None:
     """(Re)create the view of one table, if it exists."""
     if exists(layer, name):
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {layer}")
-        con.execute(f'CREATE OR REPLACE VIEW {layer}."{name}" AS SELECT * FROM delta_scan(\'{table_uri(layer, name)}\')')
+        con.execute(
+            f"CREATE OR REPLACE VIEW {layer}.\"{name}\" AS SELECT * FROM delta_scan('{table_uri(layer, name)}')"
+        )
 
 
 def connect(*, attach: bool = True) -> duckdb.DuckDBPyConnection:

@@ -36,7 +36,7 @@ def dagster_dir() -> Path:
 
 
 def dbt_dir() -> Path:
-    """dbt's target and log folder."""
+    """Dbt's target and log folder."""
     return home() / "dbt"
 
 

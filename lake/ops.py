@@ -82,9 +82,7 @@ def schemas() -> dict[str, pa.Schema]:
             ]
         ),
         # What the conformed model has consumed: bronze version per source.
-        "build_input": pa.schema(
-            [("source", text), ("delta_version", count), ("run_id", text), ("built_time", when)]
-        ),
+        "build_input": pa.schema([("source", text), ("delta_version", count), ("run_id", text), ("built_time", when)]),
         # What each step last finished, and from which inputs: a step whose fingerprint is unchanged has nothing to do.
         "completed": pa.schema([("step", text), ("fingerprint", text), ("run_id", text), ("completed_time", when)]),
         "audit": pa.schema(
@@ -132,6 +130,17 @@ def record(name: str, rows: Sequence[dict[str, Any]]) -> None:
 
         ensure()
         table.append("ops", name, pa.Table.from_pylist(list(rows), schema=schemas()[name]))
+
+
+def replace(name: str, rows: Sequence[dict[str, Any]], *, where: str) -> None:
+    """Replace the rows that meet a SQL predicate by `rows`, which all meet it, in one commit; running it twice changes nothing."""
+    import pyarrow as pa
+
+    ensure()
+    if rows:
+        table.overwrite("ops", name, pa.Table.from_pylist(list(rows), schema=schemas()[name]), where=where)
+    else:
+        table.delete("ops", name, where)
 
 
 def put(name: str, rows: Sequence[dict[str, Any]], *, key: Sequence[str]) -> None:

@@ -144,9 +144,7 @@ def create(layer: str, table: str, schema: pa.Schema, *, partition_by: Iterable[
     )
 
 
-def append_at(
-    layer: str, table: str, data: pa.RecordBatchReader, *, at_version: int, metadata: dict[str, str]
-) -> int:
+def append_at(layer: str, table: str, data: pa.RecordBatchReader, *, at_version: int, metadata: dict[str, str]) -> int:
     """Append `data` as version `at_version + 1`, all or nothing, and return that version.
 
     Raises:
@@ -170,7 +168,9 @@ def append_at(
     return at_version + 1
 
 
-def append(layer: str, table: str, data: pa.Table | pa.RecordBatchReader, *, metadata: dict[str, str] | None = None) -> None:
+def append(
+    layer: str, table: str, data: pa.Table | pa.RecordBatchReader, *, metadata: dict[str, str] | None = None
+) -> None:
     """Append in one commit; the table must exist."""
     from deltalake import write_deltalake
 
@@ -196,23 +196,31 @@ def overwrite(
 ) -> None:
     """Replace the whole table, or with `where` (a predicate that every row of `data` meets) only those rows.
 
-    The schema is replaced with the data's when the whole table is; columns are added when a part is.
+    The schema is replaced with the data's when the whole table is; columns are added when a part is. A stream can be
+    read only once: with one, a conflict is raised and not tried again.
     """
+    import pyarrow as pa
     from deltalake import write_deltalake
 
-    there = exists(layer, table)
-    partial = where is not None and there
-    write_deltalake(
-        table_uri(layer, table),
-        data,
-        mode="overwrite",
-        predicate=where if partial else None,
-        schema_mode=("merge" if partial else "overwrite") if there else None,
-        partition_by=list(partition_by) or None,
-        storage_options=storage_options(),
-        writer_properties=_writer(),
-        commit_properties=_commit(metadata),
-    )
+    def write() -> None:
+        there = exists(layer, table)
+        partial = where is not None and there
+        write_deltalake(
+            table_uri(layer, table),
+            data,
+            mode="overwrite",
+            predicate=where if partial else None,
+            schema_mode=("merge" if partial else "overwrite") if there else None,
+            partition_by=list(partition_by) or None,
+            storage_options=storage_options(),
+            writer_properties=_writer(),
+            commit_properties=_commit(metadata),
+        )
+
+    if isinstance(data, pa.Table):
+        _retry(write)
+    else:
+        write()
 
 
 def upsert(

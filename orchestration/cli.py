@@ -29,7 +29,9 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Un document JSON sur la sortie standard.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Code 1 si un fichier ou un jeu de données est mis de côté.")]
-Sources = Annotated[list[str] | None, typer.Option("--source", help="Identifiant de source (répétable) ; toutes sinon.")]
+Sources = Annotated[
+    list[str] | None, typer.Option("--source", help="Identifiant de source (répétable) ; toutes sinon.")
+]
 Landing = Annotated[
     Path | None,
     typer.Option(exists=True, file_okay=False, resolve_path=True, help="Dossier de dépôt, un sous-dossier par source."),
@@ -69,7 +71,7 @@ def _say(text: str) -> None:
 def simulate(
     out: Annotated[Path, typer.Option(file_okay=False, resolve_path=True, help="Dossier à écrire.")],
     seed: Annotated[int, typer.Option(help="Graine : mêmes arguments, mêmes octets.")] = 58,
-    start: Day = datetime(2026, 10, 5),  # noqa: B008, DTZ001 - a calendar day; this one holds an October clock change
+    start: Day = datetime(2026, 10, 5),  # noqa: DTZ001 - a calendar day; this one holds an October clock change
     days: Annotated[int, typer.Option(min=1)] = 35,
     scale: Annotated[float, typer.Option(min=0.01, help="Facteur sur le nombre d'appareils.")] = 1.0,
     as_json: AsJson = False,
@@ -79,7 +81,14 @@ def simulate(
 
     first = (start or datetime(2026, 10, 5)).date()  # noqa: DTZ001
     with progress.shown():
-        write(out, seed=seed, start=first, days=days, scale=scale, progress=lambda name: progress.tell(f"simulation {name}"))
+        write(
+            out,
+            seed=seed,
+            start=first,
+            days=days,
+            scale=scale,
+            progress=lambda name: progress.tell(f"simulation {name}"),
+        )
     files = [p for p in out.rglob("*") if p.is_file()]
     if as_json:
         _emit({"out": str(out), "files": len(files), "bytes": sum(p.stat().st_size for p in files)})
@@ -128,8 +137,8 @@ def _print(report: RunReport, step: Step) -> None:
         _table("Lignes reçues", report.sources, labels)
     for held in report.held_files[:20]:
         _say(f"  mis de côté : {held['source']}/{held['file']} : {held['reason']}")
-    if len(report.held_files) > 20:  # noqa: PLR2004 - a screenful
-        _say(f"  … et {len(report.held_files) - 20} autres : datanevers query \"SELECT * FROM ops.quarantine\"")
+    if len(report.held_files) > 20:
+        _say(f'  … et {len(report.held_files) - 20} autres : datanevers query "SELECT * FROM ops.quarantine"')
     if step in ("run", "audit", "publish"):
         columns = {"id": "jeu de données", "verdict": "verdict", "published_version": "version", "rows": "lignes"}
         _table("\nDonnées ouvertes", report.datasets, columns)
@@ -149,7 +158,9 @@ def _print(report: RunReport, step: Step) -> None:
 def run(
     landing: Landing = None,
     source: Sources = None,
-    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")] = None,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")
+    ] = None,
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Fichiers datés jusqu'à.")] = None,
     strict: Strict = False,
     as_json: AsJson = False,
@@ -162,7 +173,9 @@ def run(
 def ingest(
     landing: Landing = None,
     source: Sources = None,
-    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")] = None,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")
+    ] = None,
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Fichiers datés jusqu'à.")] = None,
     strict: Strict = False,
     as_json: AsJson = False,
@@ -200,7 +213,8 @@ def tables(as_json: AsJson = False) -> None:
     """Les tables du lac : couche, version, lignes, octets."""
     from lake.engine import connect
     from lake.home import LAYERS
-    from lake.table import size, tables as names, version
+    from lake.table import size, version
+    from lake.table import tables as names
 
     found = []
     with connect() as con:

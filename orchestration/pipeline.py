@@ -122,9 +122,7 @@ def ingest_source(
 # build ------------------------------------------------------------------------------------------------------------
 
 
-def make_request(
-    landing: Path | None, days: load.Days, sources: Sequence[str] = ()
-) -> dict[str, str | list[str]]:
+def make_request(landing: Path | None, days: load.Days, sources: Sequence[str] = ()) -> dict[str, str | list[str]]:
     """What a person asked for on the command line, in a form that travels as a run tag."""
     first, last = days
     asked: dict[str, str | list[str] | None] = {
@@ -201,7 +199,7 @@ def _invoke(arguments: Sequence[str]) -> Any:
 
 
 def manifest_path() -> Path:
-    """dbt's parsed project, for Dagster's asset graph; parsed again when the project changed."""
+    """Dbt's parsed project, for Dagster's asset graph; parsed again when the project changed."""
     target = dbt_dir() / "target"
     manifest, stamp = target / "manifest.json", target / "datanevers.sha256"
     fingerprint = code_fingerprint(DBT_PROJECT)
@@ -222,7 +220,7 @@ def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
         run_id: recorded with failures.
         select: dbt model names; everything when empty.
     """
-    from dbt.contracts.results import RunExecutionResult
+    from dbt.artifacts.schemas.run import RunExecutionResult
 
     progress.tell("construction (dbt)")
     load.ensure_tables(load_contracts())

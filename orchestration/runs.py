@@ -74,7 +74,6 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
 
 
 def _selection(step: Step, sources: Sequence[str]) -> list[dg.AssetKey] | None:
-    import dagster as dg
 
     from orchestration import assets
     from publication.card import load_cards
@@ -108,7 +107,9 @@ def report_of(run_id: str | None) -> RunReport:
                 )
             )
             report.held_files = rows(
-                con.execute("SELECT source, file, reason FROM ops.ingest_file WHERE status = 'held' ORDER BY source, file")
+                con.execute(
+                    "SELECT source, file, reason FROM ops.ingest_file WHERE status = 'held' ORDER BY source, file"
+                )
             )
     report.datasets = datasets()
     if run_id:

@@ -40,7 +40,9 @@ def run_gate(cards: Sequence[Card], *, run_id: str) -> dict[str, Verdict]:
             relations = _relations(card)
             if relations is None:
                 continue
-            verdict = audit(card.id, load_standard(card.standard), relations, card.rules, con, last_rows=last.get(card.id))
+            verdict = audit(
+                card.id, load_standard(card.standard), relations, card.rules, con, last_rows=last.get(card.id)
+            )
             verdicts[card.id] = verdict
     for card in cards:
         if card.id in verdicts:

@@ -1,0 +1,4 @@
+{# Schemas are layers: their names are exactly those of the project file, without a prefix. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ (custom_schema_name or target.schema) | trim }}
+{%- endmacro %}

@@ -1,0 +1,16 @@
+with contract as (
+    select * from {{ ref('stg_contract__source') }}
+)
+
+select
+    source_id,
+    title,
+    platform,
+    department,
+    supplier,
+    owner_email,
+    cadence,
+    criticality,
+    licence,
+    legal_basis
+from contract
