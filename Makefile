@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup run test check ui serve bench lock clean
+.PHONY: help setup run test check ui serve bench generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -47,6 +47,7 @@ check: $(VENV)/.dev ## lint, types, layers, SQL, Dagster definitions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m orchestration.generate --check
 	$(BIN)/datanevers prepare
 	cd dbt_project && ../$(BIN)/sqlfluff lint --nofail-if-empty models tests macros 2>/dev/null || ../$(BIN)/sqlfluff lint models
 	$(BIN)/dg check defs --check-yaml
@@ -60,6 +61,9 @@ serve: setup ## the published tree on port 8000
 
 bench: $(VENV)/.dev ## speed against the bare limit, on this machine
 	$(BIN)/python -m benchmarks
+
+generate: $(VENV)/.run ## write the files that are made from declarations (dbt sources, reference pages)
+	$(BIN)/python -m orchestration.generate
 
 lock: $(BIN)/uv ## resolve the pins of pyproject.toml into hashed lock files
 	$(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements.lock

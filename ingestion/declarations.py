@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+NOTES = {
+    "insee_code": "INSEE code",
+    "name": "Official name",
+    "siren": "SIREN of the commune",
+    "population": "Inhabitants, municipal population",
+    "population_total": "Inhabitants, total population",
+    "longitude": "WGS84 longitude of the centroid",
+    "latitude": "WGS84 latitude of the centroid",
+    "source_id": "Source contract",
+    "title": "Title (French)",
+    "platform": "Platform",
+    "department": "Department in charge",
+    "supplier": "Supplier",
+    "owner_email": "Address of the owner",
+    "cadence": "Declared cadence",
+    "criticality": "Criticality",
+    "licence": "Licence of what may leave",
+    "legal_basis": "Legal basis (French)",
+}
+
+
 def tables() -> dict[str, pa.Table]:
     """Bronze tables by name."""
     import pyarrow as pa

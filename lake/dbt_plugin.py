@@ -63,8 +63,10 @@ class Plugin(BasePlugin):
                 self._stage(cursor, layer, table, options)
             elif options["action"] == "promote":
                 # No candidate: no day was at stake, and the current version is already the right one.
+                before = delta.version(layer, table)
                 waits = candidate.find(layer, table) is not None
-                options["version"] = candidate.promote(layer, table) if waits else delta.version(layer, table)
+                options["version"] = candidate.promote(layer, table) if waits else before
+                options["committed"] = options["version"] != before
                 attach_table(cursor, layer, table)
             else:
                 candidate.discard(layer, table)

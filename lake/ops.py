@@ -133,7 +133,10 @@ def record(name: str, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def replace(name: str, rows: Sequence[dict[str, Any]], *, where: str) -> None:
-    """Replace the rows that meet a SQL predicate by `rows`, which all meet it, in one commit; running it twice changes nothing."""
+    """Replace the rows that meet a SQL predicate by `rows`, which all meet it, in one commit.
+
+    Running it twice changes nothing.
+    """
     import pyarrow as pa
 
     ensure()

@@ -27,6 +27,8 @@ app = typer.Typer(
     help="DataNevers : des exports bruts aux données ouvertes contrôlées.",
 )
 
+SCREENFUL = 20  # lines of a list before the rest is only counted
+
 AsJson = Annotated[bool, typer.Option("--json", help="Un document JSON sur la sortie standard.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Code 1 si un fichier ou un jeu de données est mis de côté.")]
 Sources = Annotated[
@@ -37,6 +39,8 @@ Landing = Annotated[
     typer.Option(exists=True, file_okay=False, resolve_path=True, help="Dossier de dépôt, un sous-dossier par source."),
 ]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+From = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")]
+To = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Fichiers datés jusqu'à.")]
 
 
 def _emit(document: Any) -> None:
@@ -135,33 +139,35 @@ def _print(report: RunReport, step: Step) -> None:
         labels = {"source": "source", "files": "fichiers", "held": "mis de côté", "rows_read": "lues"}
         labels |= {"rows_loaded": "chargées", "rows_duplicate": "doublons", "rows_quarantined": "quarantaine"}
         _table("Lignes reçues", report.sources, labels)
-    for held in report.held_files[:20]:
+    for held in report.held_files[:SCREENFUL]:
         _say(f"  mis de côté : {held['source']}/{held['file']} : {held['reason']}")
-    if len(report.held_files) > 20:
-        _say(f'  … et {len(report.held_files) - 20} autres : datanevers query "SELECT * FROM ops.quarantine"')
+    if (more := len(report.held_files) - SCREENFUL) > 0:
+        _say(f'  … et {more} autres : datanevers query "SELECT * FROM ops.quarantine"')
     if step in ("run", "audit", "publish"):
-        columns = {"id": "jeu de données", "verdict": "verdict", "published_version": "version", "rows": "lignes"}
-        _table("\nDonnées ouvertes", report.datasets, columns)
-        for dataset in report.datasets:
-            for reason in dataset["reasons"][:3]:
-                _say(f"  {dataset['id']} : {reason}")
-        for dataset in report.datasets:
-            for file in dataset["files"]:
-                _say(f"  {publication_dir() / file}")
+        _print_datasets(report)
     for failure in report.failures:
         _say(f"ÉCHEC {failure['step']} {failure['subject']} : {failure['reason']}")
     if step == "run":
         _say(f"\nÀ lire : {publication_dir() / 'index.html'}   (make serve ; tableau de bord des exécutions : make ui)")
 
 
+def _print_datasets(report: RunReport) -> None:
+    columns = {"id": "jeu de données", "verdict": "verdict", "published_version": "version", "rows": "lignes"}
+    _table("\nDonnées ouvertes", report.datasets, columns)
+    for dataset in report.datasets:
+        for reason in dataset["reasons"][:3]:
+            _say(f"  {dataset['id']} : {reason}")
+    for dataset in report.datasets:
+        for file in dataset["files"]:
+            _say(f"  {publication_dir() / file}")
+
+
 @app.command()
 def run(
     landing: Landing = None,
     source: Sources = None,
-    from_: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")
-    ] = None,
-    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Fichiers datés jusqu'à.")] = None,
+    from_: From = None,
+    to: To = None,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
@@ -173,10 +179,8 @@ def run(
 def ingest(
     landing: Landing = None,
     source: Sources = None,
-    from_: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Fichiers datés à partir de.")
-    ] = None,
-    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Fichiers datés jusqu'à.")] = None,
+    from_: From = None,
+    to: To = None,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:

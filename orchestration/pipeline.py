@@ -1,6 +1,7 @@
 """The steps from landing to publication, as plain functions that the command line and Dagster share.
 
-Belongs here: order, locks, what is recorded as done or failed. Does not: Dagster objects (assets.py), printing (cli.py).
+Belongs here: order, locks, what is recorded as done or failed. Does not: Dagster objects (assets.py) or printing
+(cli.py).
 
 A step that fails for one source, model or dataset goes on with the others: the failure becomes a row in ops.failure,
 and whoever runs the step raises at its end.

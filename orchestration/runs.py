@@ -79,7 +79,7 @@ def _selection(step: Step, sources: Sequence[str]) -> list[dg.AssetKey] | None:
     from publication.card import load_cards
 
     bronze = [assets.bronze_key(c) for c in pipeline.chosen(sources)]
-    declared = [k for k in assets.declared.keys]
+    declared = list(assets.declared.keys)
     models = sorted(assets.dbt_models().keys)
     published = [assets.dataset_key(c) for c in load_cards()]
     chosen: dict[Step, list[dg.AssetKey]] = {
@@ -142,8 +142,9 @@ def datasets() -> list[dict[str, Any]]:
             found = rows(
                 con.execute(
                     """SELECT dataset, version, sum(rows) FILTER (file LIKE '%.csv')::BIGINT AS rows,
-                    list(file ORDER BY file) AS files FROM ops.publication
-                    GROUP BY dataset, version QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY version DESC) = 1"""
+                    list(file ORDER BY file) AS files
+                    FROM ops.publication GROUP BY dataset, version
+                    QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY version DESC) = 1"""
                 )
             )
             published = {r["dataset"]: r for r in found}
