@@ -82,7 +82,8 @@
             {% elif flags.WHICH == 'build' and 'awaits_audit' not in node.tags %}
                 {% set options = {'action': 'promote'} %}
                 {% do lake_call(relation, options) %}
-                {% do log('promoted ' ~ name ~ ', version ' ~ options['version'], info=true) %}
+                {% set outcome = 'promoted ' if options['committed'] else 'unchanged ' %}
+                {% do log(outcome ~ name ~ ', version ' ~ options['version'], info=true) %}
             {% endif %}
         {% endfor %}
     {% endif %}
