@@ -104,8 +104,13 @@ def ingest_source(
     run_id: str,
     landing: Path | None = None,
     days: load.Days = (None, None),
+    last_try: bool = True,
 ) -> load.Ingested | None:
-    """Load one source; None when it failed, with a row in ops.failure."""
+    """Load one source; None when it failed, with a row in ops.failure.
+
+    Raises:
+        OSError: when the disk or object store failed and this is not the `last_try`.
+    """
     progress.tell(f"ingestion {contract.id}")
     try:
         return load.ingest(
@@ -116,6 +121,8 @@ def ingest_source(
             progress=lambda source, done, total: progress.tell(f"ingestion {source}", done, total),
         )
     except Exception as error:  # noqa: BLE001 - the boundary of one source: recorded, and raised again at the end
+        if isinstance(error, OSError) and not last_try:
+            raise
         fail(run_id, "ingest", contract.id, f"{type(error).__name__}: {error}"[:2000])
         return None
 
@@ -201,7 +208,8 @@ def _invoke(arguments: Sequence[str]) -> Any:
     try:
         return dbtRunner().invoke(["--quiet", *arguments, *common])
     finally:
-        DuckDBConnectionManager.close_all_connections()  # else this process keeps the lock on dbt's database
+        # else this process keeps the lock on dbt's database
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 def manifest_path() -> Path:
