@@ -120,7 +120,7 @@ def ingest_source(
             days=days,
             progress=lambda source, done, total: progress.tell(f"ingestion {source}", done, total),
         )
-    except Exception as error:  # noqa: BLE001 - the boundary of one source: recorded, and raised again at the end
+    except Exception as error:  # the boundary of one source: recorded, and raised again at the end
         if isinstance(error, OSError) and not last_try:
             raise
         fail(run_id, "ingest", contract.id, f"{type(error).__name__}: {error}"[:2000])
@@ -180,14 +180,13 @@ def build_fingerprint() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def completed(step: str) -> str | None:
-    """Fingerprint with which a step last completed."""
+def completed() -> dict[str, str]:
+    """Fingerprint with which each step last completed."""
     if not table.exists("ops", "completed"):
-        return None
+        return {}
     with engine.connect(attach=False) as con:
         engine.attach_table(con, "ops", "completed")
-        row = con.execute("SELECT fingerprint FROM ops.completed WHERE step = ?", [step]).fetchone()
-    return None if row is None else str(row[0])
+        return dict(con.execute("SELECT step, fingerprint FROM ops.completed").fetchall())
 
 
 def complete(step: str, fingerprint: str, run_id: str) -> None:
@@ -240,7 +239,7 @@ def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
     load.ensure_tables(load_contracts())
     # taken before dbt reads: what arrives meanwhile is for the next build
     fingerprint, versions = build_fingerprint(), bronze_versions()
-    refresh = completed("dbt_project") != code_fingerprint(DBT_PROJECT)
+    refresh = completed().get("dbt_project") != code_fingerprint(DBT_PROJECT)
     # unit tests prove the code, not the data: they run in `make test`
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if select:
@@ -278,9 +277,9 @@ def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
 # audit, publish ---------------------------------------------------------------------------------------------------
 
 
-def publish_fingerprint() -> str:
-    """What the published tree is a function of: the conformed model, cards, standards and code."""
-    return hashlib.sha256(f"{completed('build')}\n{code_fingerprint(*PUBLICATION_CODE)}".encode()).hexdigest()
+def publish_fingerprint(built: str | None) -> str:
+    """What the published tree is a function of: the conformed model (its fingerprint), cards, standards and code."""
+    return hashlib.sha256(f"{built}\n{code_fingerprint(*PUBLICATION_CODE)}".encode()).hexdigest()
 
 
 def audit(*, run_id: str, datasets: Sequence[str] = ()) -> dict[str, Verdict]:
@@ -299,7 +298,7 @@ def publish(verdicts: dict[str, Verdict], *, run_id: str) -> PublishReport:
     from publication.publish import publish as publish_tree
 
     progress.tell("publication")
-    fingerprint = publish_fingerprint()
+    fingerprint = publish_fingerprint(completed().get("build"))
     with engine.connect() as con:
         report = publish_tree(con, load_cards(), verdicts, run_id=run_id)
     complete("publish", fingerprint, run_id)
@@ -324,6 +323,7 @@ def nothing_new(landing: Path | None = None, contracts: Sequence[SourceContract]
     """Whether no file, no declaration and no model changed since the last run that completed."""
     if load.pending(contracts or load_contracts(), landing or landing_dir()):
         return False
-    if completed("build") is None or declarations.changed():
+    done = completed()
+    if "build" not in done or declarations.changed():
         return False
-    return completed("build") == build_fingerprint() and completed("publish") == publish_fingerprint()
+    return done["build"] == build_fingerprint() and done.get("publish") == publish_fingerprint(done["build"])

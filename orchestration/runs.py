@@ -15,6 +15,7 @@ from orchestration import pipeline
 
 if TYPE_CHECKING:
     import dagster as dg
+    import duckdb
 
 Step = Literal["run", "ingest", "build", "audit", "publish"]
 
@@ -94,27 +95,31 @@ def _selection(step: Step, sources: Sequence[str]) -> list[dg.AssetKey] | None:
 
 def report_of(run_id: str | None) -> RunReport:
     """What a run left in the ops tables; with None, the state as it is."""
-    report = RunReport(run_id=run_id, changed=run_id is not None)
+    report = RunReport(run_id=run_id, changed=run_id is not None, datasets=datasets())
     if table.exists("ops", "ingest_file"):
-        with engine.connect() as con:
-            report.sources = rows(
-                con.execute(
-                    """SELECT source, count(*) AS files, count_if(status = 'held') AS held,
-                    sum(rows_read)::BIGINT AS rows_read, sum(rows_loaded)::BIGINT AS rows_loaded,
-                    sum(rows_duplicate)::BIGINT AS rows_duplicate, sum(rows_quarantined)::BIGINT AS rows_quarantined
-                    FROM ops.ingest_file WHERE run_id = ? GROUP BY source ORDER BY source""",
-                    [run_id],
-                )
-            )
+        with engine.connect(attach=False) as con:
+            engine.attach_table(con, "ops", "ingest_file")
             report.held_files = rows(
                 con.execute(
                     "SELECT source, file, reason FROM ops.ingest_file WHERE status = 'held' ORDER BY source, file"
                 )
             )
-    report.datasets = datasets()
+            report.sources = _received(con, run_id) if run_id else []
     if run_id:
         report.failures = [{"step": s, "subject": w, "reason": r} for s, w, r in pipeline.failures(run_id)]
     return report
+
+
+def _received(con: duckdb.DuckDBPyConnection, run_id: str) -> list[dict[str, Any]]:
+    return rows(
+        con.execute(
+            """SELECT source, count(*) AS files, count_if(status = 'held') AS held,
+            sum(rows_read)::BIGINT AS rows_read, sum(rows_loaded)::BIGINT AS rows_loaded,
+            sum(rows_duplicate)::BIGINT AS rows_duplicate, sum(rows_quarantined)::BIGINT AS rows_quarantined
+            FROM ops.ingest_file WHERE run_id = ? GROUP BY source ORDER BY source""",
+            [run_id],
+        )
+    )
 
 
 def rows(cursor: Any) -> list[dict[str, Any]]:
@@ -129,7 +134,9 @@ def datasets() -> list[dict[str, Any]]:
 
     verdicts: dict[str, dict[str, Any]] = {}
     published: dict[str, dict[str, Any]] = {}
-    with engine.connect() as con:
+    with engine.connect(attach=False) as con:
+        engine.attach_table(con, "ops", "audit")
+        engine.attach_table(con, "ops", "publication")
         if table.exists("ops", "audit"):
             found = rows(
                 con.execute(
