@@ -54,7 +54,7 @@ check: $(VENV)/.dev ## lint, types, layers, SQL, Dagster definitions
 
 ui: setup ## the Dagster UI on port 3000
 	$(BIN)/datanevers prepare
-	$(BIN)/dagster dev --module-name orchestration.definitions --host 127.0.0.1 --port 3000
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 serve: setup ## the published tree on port 8000
 	$(BIN)/datanevers serve --port 8000

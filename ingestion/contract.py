@@ -69,7 +69,7 @@ class Column(_Declared):
     description: str
     unit: str | None = None  # UCUM code
     required: bool = False
-    optional: bool = False  # the file may lack the column altogether
+    optional: bool = False  # a file may lack the column altogether without that being drift
     format: str | None = None  # strptime form of a date or local_timestamp
     true_values: tuple[str, ...] = ("true",)
     false_values: tuple[str, ...] = ("false",)

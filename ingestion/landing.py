@@ -11,14 +11,15 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ingestion.contract import SourceContract
 
 CHUNK = 1 << 20
@@ -26,6 +27,7 @@ CHUNK = 1 << 20
 MAX_RATIO, MAX_UNPACKED = 200, 1 << 30
 # What a damaged or truncated archive raises while it is read.
 UNREADABLE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError)
+Stream = io.BufferedReader | gzip.GzipFile | zipfile.ZipExtFile
 IGNORED_SUFFIXES = (".part", ".tmp", ".filepart", "~")
 
 
@@ -62,32 +64,49 @@ class SourceFile:
         return Path(self.member or self.container.name).name
 
     @contextmanager
-    def open_received(self) -> Iterator[IO[bytes]]:
+    def open_received(self) -> Iterator[Stream]:
         """The file's own bytes as received (a `.gz` stays compressed)."""
         if self.member is None:
             with self.container.path.open("rb") as stream:
                 yield stream
         else:
             with zipfile.ZipFile(self.container.path) as archive, archive.open(self.member) as stream:
-                yield stream
+                yield cast("zipfile.ZipExtFile", stream)
 
     @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
+    def open(self) -> Iterator[Stream]:
         """The file's content, unpacked."""
         with self.open_received() as received:
             if self.base_name.lower().endswith(".gz"):
                 with gzip.GzipFile(fileobj=received) as stream:
-                    yield io.BufferedReader(stream, CHUNK)  # type: ignore[arg-type]
+                    yield stream
             else:
                 yield received
 
     def file_time(self, contract: SourceContract) -> datetime:
         """The source's own time of the file: from its name where the contract says how, else when it was written."""
+        stamp = self._stamp(contract)
+        return (_parsed(stamp, contract) if stamp else None) or self.container.modified_time
+
+    def name_problem(self, contract: SourceContract) -> str | None:
+        """Why the name is not one that the contract describes, or None."""
+        if not contract.file_pattern.match(self.base_name):
+            return f"nom de fichier inattendu : la forme attendue est {contract.files}"
+        stamp = self._stamp(contract)
+        if stamp and _parsed(stamp, contract) is None:
+            return f"nom de fichier inattendu : {stamp} n'est pas une date de forme {contract.file_time}"
+        return None
+
+    def _stamp(self, contract: SourceContract) -> str | None:
         match = contract.file_pattern.match(self.base_name)
-        stamp = match.groupdict().get("time") if match else None
-        if stamp and contract.file_time:
-            return datetime.strptime(stamp, contract.file_time).replace(tzinfo=UTC)
-        return self.container.modified_time
+        return match.groupdict().get("time") if match and contract.file_time else None
+
+
+def _parsed(stamp: str, contract: SourceContract) -> datetime | None:
+    try:
+        return datetime.strptime(stamp, contract.file_time or "").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -141,7 +160,7 @@ def _is_bomb(unpacked: int, packed: int) -> bool:
 class _Hashing:
     """Passes a stream through while hashing what goes by."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.digest = hashlib.sha256()
         self.count = 0
@@ -167,7 +186,7 @@ def survey(file: SourceFile, encoding: str | None, unpack_to: Path | None = None
     with file.open_received() as received:
         hashing = _Hashing(received)
         packed = file.base_name.lower().endswith(".gz")
-        stream: IO[bytes] = gzip.GzipFile(fileobj=hashing) if packed else hashing  # type: ignore[assignment]
+        stream: gzip.GzipFile | _Hashing = gzip.GzipFile(fileobj=hashing) if packed else hashing  # type: ignore[call-overload]
         with unpack_to.open("wb") if unpack_to else nullcontext() as sink:
             while problem is None:
                 try:
@@ -192,18 +211,18 @@ def survey(file: SourceFile, encoding: str | None, unpack_to: Path | None = None
 
 def count_lines(file: SourceFile) -> int:
     """Lines that are not blank, as far as the file can be read: the size of a file that is held back."""
-    count = 0
+    if file.member is None and file.base_name.lower().endswith(".zip"):
+        return 0  # an archive that could not be opened: its bytes are no lines
+    count, rest = 0, b""
     try:
         with file.open() as stream:
-            rest = b""
-            while chunk := stream.read(CHUNK):
+            while chunk := stream.read1(CHUNK):  # one step at a time: what precedes the damage counts
                 lines = (rest + chunk).split(b"\n")
                 rest = lines.pop()[-CHUNK:]
                 count += sum(1 for line in lines if line.strip())
-            count += bool(rest.strip())
     except UNREADABLE:
         pass
-    return count
+    return count + bool(rest.strip())
 
 
 class _Scan:

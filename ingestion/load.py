@@ -35,7 +35,6 @@ from lake.home import home, landing_dir, tmp_dir
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 BATCH_BYTES = 256 << 20  # of landing bytes in one commit: bounds the spool and the work lost by a crash
 BATCH_FILES = 1000  # ledger rows in one commit record stay under about 500 kB
@@ -80,14 +79,18 @@ class Ingested:
 
 def pending(contracts: Sequence[SourceContract], landing: Path | None = None) -> dict[str, list[Container]]:
     """Landing files, by source id, that are new, changed, or held back under an earlier version of the contract."""
+    with engine.connect(attach=False) as con:
+        return _pending(con, contracts, landing)
+
+
+def _pending(
+    con: duckdb.DuckDBPyConnection, contracts: Sequence[SourceContract], landing: Path | None
+) -> dict[str, list[Container]]:
     done: dict[str, set[tuple[str, int, int]]] = {}
     if table.exists("ops", "landing_file"):
-        with engine.connect(attach=False) as con:
-            engine.attach_table(con, "ops", "landing_file")
-            rows = con.execute(
-                "SELECT source, path, bytes, modified_ns, contract_sha256, held FROM ops.landing_file"
-            ).fetchall()
-        for source, path, size, modified, made_with, held in rows:
+        engine.attach_table(con, "ops", "landing_file")
+        con.execute("SELECT source, path, bytes, modified_ns, contract_sha256, held FROM ops.landing_file")
+        for source, path, size, modified, made_with, held in con.fetchall():
             if not held or made_with == contract_sha256(source):
                 done.setdefault(source, set()).add((path, size, modified))
     found = {c.id: discover(c, landing or landing_dir()) for c in contracts}
@@ -127,14 +130,15 @@ def ingest(
     ensure_tables([contract])
     locks = home() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"ingest_{contract.id}.lock"):
-        recover(contract)
-        todo = [c for c in pending([contract], landing).get(contract.id, []) if _within(c, contract, days)]
+    with FileLock(locks / f"ingest_{contract.id}.lock"), engine.connect(attach=False) as con:
+        recover(contract, con)
+        waiting = _pending(con, [contract], landing).get(contract.id, [])
+        todo = [c for c in waiting if _within(c, contract, days)]
         total = Ingested(contract.id)
         for done, batch in _batches(todo):
             if progress:
                 progress(contract.id, done, len(todo))
-            total += _Batch(contract, batch, run_id).run()
+            total += _Batch(con, contract, batch, run_id).run()
         if progress and todo:
             progress(contract.id, len(todo), len(todo))
         return total
@@ -146,15 +150,14 @@ def ensure_tables(contracts: Iterable[SourceContract]) -> None:
         table.create("bronze", contract.bronze, contract.bronze_schema, partition_by=contract.partition_by)
 
 
-def recover(contract: SourceContract) -> None:
+def recover(contract: SourceContract, con: duckdb.DuckDBPyConnection) -> None:
     """Copy ledger rows that reached a bronze commit but not `ops.ingest_file` (a crash in between)."""
     if not table.exists("bronze", contract.bronze):
         return
-    con = engine.connect(attach=False)
     engine.attach_table(con, "ops", "ingest_file")
-    last = con.execute(
-        "SELECT coalesce(max(delta_version), -1) FROM ops.ingest_file WHERE source = ?", [contract.id]
-    ).fetchall()[0][0]
+    # literals, here and below: parameters make DuckDB import pandas, a second of every process
+    con.execute(f"SELECT coalesce(max(delta_version), -1) FROM ops.ingest_file WHERE source = {quote(contract.id)}")
+    last = con.fetchall()[0][0]
     for commit in table.commits_since("bronze", contract.bronze, last):
         if LEDGER_KEY in commit:
             _put_ledger([_revived(row) for row in json.loads(commit[LEDGER_KEY])])
@@ -185,14 +188,16 @@ def _batches(todo: Sequence[Container]) -> Iterator[tuple[int, list[Container]]]
 class _Batch:
     """One batch of containers of one source, through the six steps."""
 
-    def __init__(self, contract: SourceContract, containers: list[Container], run_id: str) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, contract: SourceContract, containers: list[Container], run_id: str
+    ) -> None:
+        self.con = con
         self.contract = contract
         self.containers = containers
         self.run_id = run_id
         self.now = datetime.now(UTC)
         self.fingerprint = contract_sha256(contract.id)
         self.work = Path(tempfile.mkdtemp(prefix="ingest_", dir=tmp_dir()))
-        self.con = engine.connect(attach=False)
         self.version = -1
         self.files: list[Incoming] = []
         self.seen: list[tuple[SourceFile, str]] = []  # files of the batch, known ones too, with their hash
@@ -208,7 +213,6 @@ class _Batch:
             self._remember()
             return self._summary(rows)
         finally:
-            self.con.close()
             shutil.rmtree(self.work, ignore_errors=True)
 
     # 1. what there is to read ------------------------------------------------------------------------------------
@@ -221,9 +225,8 @@ class _Batch:
         """
         engine.attach_table(self.con, "ops", "ingest_file")
         rows = self.con.execute(
-            """SELECT file, sha256, status, contract_sha256 = ?, rows_read, rows_quarantined
-            FROM ops.ingest_file WHERE source = ?""",
-            [self.fingerprint, self.contract.id],
+            f"""SELECT file, sha256, status, contract_sha256 = {quote(self.fingerprint)}, rows_read, rows_quarantined
+            FROM ops.ingest_file WHERE source = {quote(self.contract.id)}"""
         ).fetchall()
         self.held = {(f, sha) for f, sha, status, *_ in rows if status == "held"}
         self.known = {(f, sha) for f, sha, status, same, *_ in rows if status != "held" or same}
@@ -247,7 +250,7 @@ class _Batch:
                 if (file.name, surveyed.sha256) in self.known:
                     continue
                 incoming = Incoming(number, file, surveyed, path, twin_rows=self.known_content.get(surveyed.sha256))
-                incoming.notes.held = problem or surveyed.problem or self._unexpected_name(file)
+                incoming.notes.held = problem or file.name_problem(self.contract) or surveyed.problem
                 self.files.append(incoming)
                 if incoming.notes.held is None and incoming.twin_rows is None:
                     yield incoming
@@ -258,11 +261,6 @@ class _Batch:
         copy = self.work / f"{number}.unpacked" if lines and packed else None
         surveyed = survey(file, None if lines else self.contract.format.encoding, copy)
         return copy or file.container.path, surveyed
-
-    def _unexpected_name(self, file: SourceFile) -> str | None:
-        if self.contract.file_pattern.match(file.base_name):
-            return None
-        return f"nom de fichier inattendu : la forme attendue est {self.contract.files}"
 
     # 2. read ------------------------------------------------------------------------------------------------------
 
@@ -289,9 +287,8 @@ class _Batch:
         parts_path = quote(str(self.work / "part_*.parquet"))
         numbered = self.contract.format.reader == "csv"
         columns = "*" if numbered else "* EXCLUDE (file_row_number), file_row_number + 1 AS source_row"
-        self.con.execute(
-            f"CREATE VIEW spool AS SELECT {columns} FROM read_parquet({parts_path}, file_row_number={not numbered})"
-        )
+        spooled = f"read_parquet({parts_path}, file_row_number={not numbered})"
+        self.con.execute(f"CREATE OR REPLACE VIEW spool AS SELECT {columns} FROM {spooled}")
 
     def _raw(self) -> Iterator[str]:
         """SQL relations of raw rows: one stream over all delimited files, or one per JSON file."""
@@ -322,11 +319,11 @@ class _Batch:
         """
         event = self.contract.event_time
         if event is None or event.zone is None:
-            self.con.execute("CREATE VIEW typed AS SELECT * FROM spool")
+            self.con.execute("CREATE OR REPLACE VIEW typed AS SELECT * FROM spool")
             return
         series = ", ".join(("file_no", *event.series, "local_time::DATE"))
         self.con.execute(
-            f"""CREATE TABLE fold AS
+            f"""CREATE OR REPLACE TABLE fold AS
             WITH twice AS (SELECT DISTINCT local_time::DATE AS day FROM spool WHERE clock = 1 AND bad_column IS NULL),
             stepped AS (
                 SELECT file_no, source_row, {", ".join(event.series)}, local_time, clock,
@@ -350,11 +347,13 @@ class _Batch:
         time = event.column
         bad = f"""CASE WHEN s.bad_column IS NOT NULL THEN s.bad_column
             WHEN s.clock = 2 OR (s.clock = 1 AND f.pass IS NULL) THEN {quote(time)} END"""
-        value = "coalesce(s.bad_value, CASE WHEN s.clock > 0 THEN s.local_time::VARCHAR END)"
+        value = "coalesce(s.bad_value, CASE WHEN s.bad_column IS NULL AND s.clock > 0 THEN s.local_time::VARCHAR END)"
         settled = f"CASE WHEN s.clock = 1 AND f.pass = 0 THEN s.{time} - INTERVAL 1 HOUR ELSE s.{time} END"
         self.con.execute(
-            f"""CREATE VIEW typed AS SELECT s.* REPLACE ({settled} AS {time}, {bad} AS bad_column, {value} AS bad_value)
-            FROM spool AS s LEFT JOIN fold AS f ON s.clock = 1 AND s.file_no = f.file_no AND s.source_row = f.source_row"""
+            f"""CREATE OR REPLACE VIEW typed AS
+            SELECT s.* REPLACE ({settled} AS {time}, {bad} AS bad_column, {value} AS bad_value)
+            FROM spool AS s
+            LEFT JOIN fold AS f ON s.clock = 1 AND s.file_no = f.file_no AND s.source_row = f.source_row"""
         )
 
     def _judge(self) -> None:
@@ -401,7 +400,7 @@ class _Batch:
         while True:
             # first of all: a file that a commit up to here holds is in the ledger below, a later commit is a conflict
             self.version = table.version("bronze", self.contract.bronze) or 0
-            recover(self.contract)
+            recover(self.contract, self.con)
             self._read_ledger()
             todo = [f for f in self.files if (f.file.name, f.survey.sha256) not in self.known]
             self._find_known_rows(todo)
@@ -464,7 +463,8 @@ class _Batch:
 
     def _ledger_rows(self, todo: list[Incoming]) -> list[dict[str, Any]]:
         self.con.execute(
-            "CREATE OR REPLACE VIEW fresh AS SELECT g.* FROM good AS g ANTI JOIN known_row AS k USING (file_no, source_row)"
+            """CREATE OR REPLACE VIEW fresh AS
+            SELECT g.* FROM good AS g ANTI JOIN known_row AS k USING (file_no, source_row)"""
         )
         event = self.contract.event_time
         days = f"list_sort(list_distinct(list({event.column}::DATE)))" if event else "[]::DATE[]"
@@ -475,11 +475,14 @@ class _Batch:
             ).fetchall()
         }
         known = dict(self.con.execute("SELECT file_no, count(*) FROM known_row GROUP BY file_no").fetchall())
-        writes = bool(loaded)
-        return [self._ledger_row(f, *loaded.get(f.number, (0, [])), known.get(f.number, 0), writes=writes) for f in todo]
+        at_version = self.version + 1 if loaded else self.version
+        return [
+            self._ledger_row(f, *loaded.get(f.number, (0, [])), known.get(f.number, 0), at_version=at_version)
+            for f in todo
+        ]
 
     def _ledger_row(
-        self, incoming: Incoming, loaded: int, dates: list[date], duplicate: int, *, writes: bool
+        self, incoming: Incoming, loaded: int, dates: list[date], duplicate: int, *, at_version: int
     ) -> dict[str, Any]:
         held, twin = incoming.notes.held, incoming.twin_rows
         read = incoming.rows_read
@@ -502,7 +505,7 @@ class _Batch:
             "file_time": incoming.file.file_time(self.contract),
             "event_dates": dates,
             "contract_sha256": self.fingerprint,
-            "delta_version": self.version + 1 if writes else self.version,
+            "delta_version": at_version,
             "run_id": self.run_id,
             "ingested_time": self.now,
         }
@@ -551,7 +554,7 @@ class _Batch:
     def _quarantine(self, todo: list[Incoming]) -> None:
         """Write what is refused: rows one by one with line and text, files held back as one entry for all rows."""
         held = [f for f in todo if f.notes.held]
-        entries = [self._entry(f, None, None, f.notes.held or "", None, self._rows_held(f)) for f in held]
+        entries = [self._entry(f, None, None, f.notes.held or "", rows=self._rows_held(f)) for f in held]
         suspects = ", ".join(str(f.number) for f in todo if not f.notes.held) or "-1"
         self.con.execute(
             f"""SELECT file_no, source_row, bad_column, bad_value, {"clock" if self._has_clock() else "0"}
@@ -565,12 +568,14 @@ class _Batch:
             if not incoming.notes.held:
                 entries += self._row_entries(incoming, of_file.get(incoming.number, []))
         # an earlier try may have left entries, in a crash or under another contract: replaced in the same commit
-        tried = {(e["file"], e["sha256"]) for e in entries} | {
-            name for f in todo if (name := (f.file.name, f.survey.sha256)) in self.held
-        }
-        if tried:
-            names = ", ".join(quote(f"{file}|{sha256}") for file, sha256 in sorted(tried))
-            where = f"source = {quote(self.contract.id)} AND concat(file, '|', sha256) IN ({names})"
+        engine.attach_table(self.con, "ops", "quarantine")
+        mine = f"source = {quote(self.contract.id)}"
+        left = self.con.execute(f"SELECT DISTINCT file, sha256 FROM ops.quarantine WHERE {mine}").fetchall()
+        replaced = {(e["file"], e["sha256"]) for e in entries}
+        replaced |= {(f.file.name, f.survey.sha256) for f in todo} & set(left)
+        if replaced:
+            names = ", ".join(quote(f"{file}|{sha256}") for file, sha256 in sorted(replaced))
+            where = f"{mine} AND concat(file, '|', sha256) IN ({names})"
             ops.replace("quarantine", entries, where=where)
 
     def _has_clock(self) -> bool:
@@ -591,10 +596,10 @@ class _Batch:
         for row, column, value, clock in faults:
             line, raw = places.get(row, (None, None))
             label, reason = self._reason(column, value, clock, raw)
-            entries.append(self._entry(incoming, line, label, reason, raw, 1))
+            entries.append(self._entry(incoming, line, label, reason, raw=raw))
         for row, text, reason in incoming.notes.rejects:
             line, raw = places.get(row, (None, text))
-            entries.append(self._entry(incoming, line, None, reason, raw, 1))
+            entries.append(self._entry(incoming, line, None, reason, raw=raw))
         return entries
 
     def _reason(self, column: str, value: str | None, clock: int, raw: str | None) -> tuple[str | None, str]:
@@ -604,14 +609,22 @@ class _Batch:
         declared = self.contract.column(column)
         if value is None:
             return label, "valeur obligatoire absente"
-        if clock == 1:
+        of_clock = self.contract.event_time is not None and column == self.contract.event_time.column
+        if of_clock and clock == 1:
             return label, f"{value} : heure qui a lieu deux fois, l'ordre du fichier ne dit pas laquelle"
-        if clock == 2:
+        if of_clock and clock == 2:
             return label, f"{value} : heure locale qui n'existe pas (passage à l'heure d'été)"
         return label, f"« {value} » : {expected_form(declared, self.contract)} attendu"
 
     def _entry(
-        self, incoming: Incoming, line: int | None, column: str | None, reason: str, raw: str | None, rows: int
+        self,
+        incoming: Incoming,
+        line: int | None,
+        column: str | None,
+        reason: str,
+        *,
+        raw: str | None = None,
+        rows: int = 1,
     ) -> dict[str, Any]:
         return {
             "source": self.contract.id,

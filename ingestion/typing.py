@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ingestion.contract import Column, SourceContract
 
 # Instants outside are broken clocks (1970, 2106), and would open absurd partitions.
@@ -65,7 +67,8 @@ def typed_select(contract: SourceContract, raw: str) -> str:
     texts = ", ".join(f"{_text(c, contract)} AS {c.name}" for c in columns)
     values = ", ".join(f"{_parse(c, contract)} AS v_{c.name}" for c in columns)
     tests = [(c, test) for c in columns if (test := _bad(c))]
-    column = "CASE " + " ".join(f"WHEN {test} THEN {quote(c.name)}" for c, test in tests) + " END"
+    cases = " ".join(f"WHEN {test} THEN {quote(c.name)}" for c, test in tests)
+    column = f"CASE {cases} END" if cases else "NULL::VARCHAR"
     shown = "CASE bad_column " + " ".join(f"WHEN {quote(c.name)} THEN {_shown(c)}" for c in columns) + " END"
     final = ", ".join(f"{_final(c, contract)} AS {c.name}" for c in columns)
     return (
@@ -83,7 +86,9 @@ def _local(contract: SourceContract) -> bool:
 
 
 def _extra(contract: SourceContract) -> str:
-    return "extra::JSON::VARCHAR" if contract.format.reader == "jsonl" else "CASE WHEN extra IS NOT NULL THEN to_json(extra)::VARCHAR END"
+    if contract.format.reader == "jsonl":
+        return "extra::JSON::VARCHAR"
+    return "CASE WHEN extra IS NOT NULL THEN to_json(extra)::VARCHAR END"
 
 
 def _text(column: Column, contract: SourceContract) -> str:
@@ -101,33 +106,24 @@ def _text(column: Column, contract: SourceContract) -> str:
 
 
 def _parse(column: Column, contract: SourceContract) -> str:
-    name = column.name
-    if column.type == "integer":
-        # a bare cast would round '3.7' and read '1_000' and '0x1F'; a double knows neither of the last two
-        whole = f"NOT contains({name}, '_') AND TRY_CAST({name} AS DOUBLE) = TRY_CAST({name} AS BIGINT)"
-        return f"CASE WHEN {whole} THEN TRY_CAST({name} AS BIGINT) END"
-    if column.type == "number":
-        return _number(name, contract.format.decimal)
-    if column.type == "boolean":
-        true, false = (", ".join(quote(v) for v in values) for values in (column.true_values, column.false_values))
-        return f"CASE WHEN {name} IN ({true}) THEN true WHEN {name} IN ({false}) THEN false END"
-    if column.type == "date":
-        return f"try_strptime({name}, {quote(column.format or '')})::DATE"
-    if column.type == "local_timestamp":
-        return f"try_strptime({name}, {quote(column.format or '')})"
-    if column.type == "timestamp":
-        # the colon tells an instant from a bare date, whose end ('-10-05') looks like an offset
-        offset = f"(right({name}, 1) = 'Z' OR left(right({name}, 6), 1) IN ('+', '-'))"
-        return f"CASE WHEN contains({name}, ':') AND {offset} THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
-    if column.type == "eui64":
-        return (
-            f"CASE WHEN length({name}) = 16 AND regexp_full_match({name}, '[0-9A-Fa-f]+') THEN lower({name}) "
-            f"WHEN regexp_full_match({name}, '[A-Za-z0-9+/]+=') AND length({name}) = 12 THEN lower(hex(from_base64({name}))) END"
-        )
-    if column.type == "nested":
-        fields = ", ".join(f'"{f.name}" {_DDL[f.type]}' for f in column.fields)
-        return f"TRY_CAST({name} AS STRUCT({fields})[])"
-    return name
+    name, form = column.name, quote(column.format or "")
+    parsers: dict[str, Callable[[], str]] = {
+        "integer": lambda: _integer(name),
+        "number": lambda: _number(name, contract.format.decimal),
+        "boolean": lambda: _boolean(column),
+        "date": lambda: f"try_strptime({name}, {form})::DATE",
+        "local_timestamp": lambda: f"try_strptime({name}, {form})",
+        "timestamp": lambda: _instant(name),
+        "eui64": lambda: _eui64(name),
+        "nested": lambda: _groups(column),
+    }
+    return parsers.get(column.type, lambda: name)()
+
+
+def _integer(name: str) -> str:
+    # a bare cast would round '3.7' and read '1_000' and '0x1F'; a double knows neither of the last two
+    whole = f"NOT contains({name}, '_') AND TRY_CAST({name} AS DOUBLE) = TRY_CAST({name} AS BIGINT)"
+    return f"CASE WHEN {whole} THEN TRY_CAST({name} AS BIGINT) END"
 
 
 def _number(name: str, decimal: str) -> str:
@@ -135,6 +131,30 @@ def _number(name: str, decimal: str) -> str:
     text = f"CASE WHEN NOT contains({name}, '.') THEN replace({name}, ',', '.') END" if decimal == "," else name
     value = f"TRY_CAST({text} AS DOUBLE)"
     return f"CASE WHEN NOT regexp_matches({name}, '[_a-df-zA-DF-Z]') AND isfinite({value}) THEN {value} END"
+
+
+def _boolean(column: Column) -> str:
+    true, false = (", ".join(quote(v) for v in values) for values in (column.true_values, column.false_values))
+    return f"CASE WHEN {column.name} IN ({true}) THEN true WHEN {column.name} IN ({false}) THEN false END"
+
+
+def _instant(name: str) -> str:
+    # the colon tells an instant from a bare date, whose end ('-10-05') looks like an offset
+    offset = f"(right({name}, 1) = 'Z' OR left(right({name}, 6), 1) IN ('+', '-'))"
+    return f"CASE WHEN contains({name}, ':') AND {offset} THEN TRY_CAST({name} AS TIMESTAMPTZ) END"
+
+
+def _eui64(name: str) -> str:
+    base64 = f"length({name}) = 12 AND regexp_full_match({name}, '[A-Za-z0-9+/]+=')"
+    return (
+        f"CASE WHEN length({name}) = 16 AND regexp_full_match({name}, '[0-9A-Fa-f]+') THEN lower({name}) "
+        f"WHEN {base64} THEN lower(hex(from_base64({name}))) END"
+    )
+
+
+def _groups(column: Column) -> str:
+    fields = ", ".join(f'"{f.name}" {_DDL[f.type]}' for f in column.fields)
+    return f"TRY_CAST({column.name} AS STRUCT({fields})[])"
 
 
 def _bad(column: Column) -> str:

@@ -7,9 +7,9 @@ Every step yields what it could do and goes on; what failed is in ops.failure, s
 step fails the run for it. A source, model or dataset in trouble thus never keeps the others from being published.
 """
 
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from graphlib import TopologicalSorter
 from typing import Any
@@ -18,24 +18,34 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from ingestion import declarations
-from ingestion.contract import SourceContract, load_contracts
+from ingestion.contract import SourceContract
 from lake import engine, table
+from lake.home import publication_dir
 from orchestration import pipeline, policies
 from publication.card import Card, load_cards
 from quality.standard import load_standard
 
 # A partition is a UTC day of events. A day, never a quarter of an hour: the UI slows beyond some 10 000 partitions.
-DAYS = dg.DailyPartitionsDefinition(start_date="2015-01-01")
-LOADED = "fichiers_acceptes"
+# Today is one of them: hourly sources deliver it before it is over.
+DAYS = dg.DailyPartitionsDefinition(start_date=policies.FIRST_DAY, end_offset=1)
+ACCEPTED = "fichiers_acceptes"
+ON_TIME = "a_l_heure"
+TEAM = ("team:donnees",)
+
+TRACE = {
+    "event_date": "UTC day of the event",
+    "event_month": "First day of the UTC month of the event: partition of the table",
+    "extra": "JSON of the columns that the contract does not know",
+    "source_file": "File the row came from, below its source's folder",
+    "source_sha256": "Hash of that file",
+    "source_time": "The file's own time: orders revisions",
+    "source_row": "Record number in the file, 1 is the first after the header",
+}
 
 
 def bronze_key(contract: SourceContract) -> dg.AssetKey:
     """Asset key of a source's table."""
     return dg.AssetKey(["bronze", contract.bronze])
-
-
-def _owner(email: str) -> list[str]:
-    return [email]
 
 
 def _columns(contract: SourceContract) -> dg.TableSchema:
@@ -47,7 +57,7 @@ def _columns(contract: SourceContract) -> dg.TableSchema:
                 type=str(field.type),
                 description=_column_note(notes[field.name].description, notes[field.name].unit)
                 if field.name in notes
-                else "Trace",
+                else TRACE[field.name],
             )
             for field in contract.bronze_schema
         ]
@@ -65,33 +75,39 @@ def bronze_asset(contract: SourceContract) -> dg.AssetsDefinition:
         key=bronze_key(contract),
         group_name="bronze",
         description=f"{contract.title}. {contract.description}",
-        owners=_owner(contract.owner_email),
+        owners=[contract.owner_email],
         kinds={contract.format.reader, "deltalake"},
         tags={"cadence": contract.cadence, "criticality": contract.criticality},
         metadata={
             "dagster/column_schema": _columns(contract),
+            "dagster/table_name": f"bronze.{contract.bronze}",
             "plateforme": contract.platform,
             "direction": contract.department,
             "fournisseur": contract.supplier,
             "base_legale": contract.legal.basis,
+            "donnees_personnelles": contract.legal.personal_data,
             "dossier": f"landing/{contract.id}/",
         },
         partitions_def=DAYS if contract.mode == "append" else None,
         backfill_policy=dg.BackfillPolicy.single_run() if contract.mode == "append" else None,
         retry_policy=policies.RETRY,
         freshness_policy=policies.freshness(contract),
-        check_specs=[dg.AssetCheckSpec(LOADED, asset=bronze_key(contract), description="Aucun fichier mis de côté")],
+        check_specs=_bronze_checks(contract),
     )
     def load_source(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        done = pipeline.ingest_source(contract, run_id=context.run_id, **_request(context))
-        report = _file_report(contract, context.run_id)
-        if contract.mode == "append" and not context.has_partition_key_range:
-            for day in report["days"]:
-                context.log_event(dg.AssetMaterialization(bronze_key(contract), partition=day))
+        last_try = context.retry_number >= policies.RETRY.max_retries
+        done = pipeline.ingest_source(contract, run_id=context.run_id, last_try=last_try, **_request(context))
+        own = _own_days(context, contract)
+        report = _file_report(contract, context.run_id, own)
+        for day in report["days"]:
+            if day not in own:
+                rows = {"dagster/partition_row_count": report["rows_by_day"].get(day, 0)}
+                context.log_event(dg.AssetMaterialization(bronze_key(contract), partition=day, metadata=rows))
         yield dg.MaterializeResult(
             asset_key=bronze_key(contract),
             metadata={
                 "dagster/row_count": report["rows"],
+                **({"dagster/partition_row_count": report["rows_by_day"].get(own[0], 0)} if len(own) == 1 else {}),
                 "fichiers": done.files if done else 0,
                 "lignes_lues": done.rows_read if done else 0,
                 "lignes_chargees": done.rows_loaded if done else 0,
@@ -101,14 +117,50 @@ def bronze_asset(contract: SourceContract) -> dg.AssetsDefinition:
             },
         )
         yield dg.AssetCheckResult(
-            check_name=LOADED,
+            check_name=ACCEPTED,
             asset_key=bronze_key(contract),
             passed=done is not None and not report["held"],
             severity=dg.AssetCheckSeverity.WARN if done is not None else dg.AssetCheckSeverity.ERROR,
+            description=None if done else "Chargement en échec : voir ops.failure",
             metadata={"fichiers mis de côté": dg.MetadataValue.md(_bullets(report["held"]))},
         )
+        yield _on_time(contract, report["last"])
 
     return load_source
+
+
+def _bronze_checks(contract: SourceContract) -> list[dg.AssetCheckSpec]:
+    """Neither stops what follows: the other files, and the other sources, are good."""
+    notes = {
+        ACCEPTED: "Aucun fichier mis de côté",
+        ON_TIME: f"Un fichier nouveau est arrivé depuis moins de {_span(policies.LATE[contract.cadence])}",
+    }
+    return [dg.AssetCheckSpec(name, asset=bronze_key(contract), description=note) for name, note in notes.items()]
+
+
+def _span(window: timedelta) -> str:
+    hours = int(window.total_seconds() // 3600)
+    return f"{hours} h" if hours < 72 else f"{hours // 24} jours"
+
+
+def _on_time(contract: SourceContract, last: datetime | None) -> dg.AssetCheckResult:
+    """Whether the supplier still delivers; the freshness policy only says that we still look."""
+    return dg.AssetCheckResult(
+        check_name=ON_TIME,
+        asset_key=bronze_key(contract),
+        passed=last is not None and datetime.now(UTC) - last <= policies.LATE[contract.cadence],
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "dernier fichier": dg.MetadataValue.timestamp(last) if last else "aucun",
+            "à faire": f"Si le contrôle échoue, demander ses exports à {contract.supplier} ({contract.owner_email})",
+        },
+    )
+
+
+def _own_days(context: dg.AssetExecutionContext, contract: SourceContract) -> Sequence[str]:
+    """Days that the run was asked for: Dagster marks these itself."""
+    asked = context.has_partition_key or context.has_partition_key_range
+    return context.partition_keys if contract.mode == "append" and asked else ()
 
 
 def _request(context: dg.AssetExecutionContext) -> dict[str, Any]:
@@ -121,39 +173,70 @@ def _bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines) or "aucun"
 
 
-def _file_report(contract: SourceContract, run_id: str) -> dict[str, Any]:
-    """Rows in the table, UTC days this run loaded, and the files now held back with their reason."""
+def _file_report(contract: SourceContract, run_id: str, own_days: Sequence[str]) -> dict[str, Any]:
+    """Rows in the table, UTC days this run loaded, rows of these and of `own_days`, files held back, last arrival."""
     with engine.connect(attach=False) as con:
         engine.attach_table(con, "ops", "ingest_file")
         engine.attach_table(con, "bronze", contract.bronze)
         days = con.execute(
-            "SELECT DISTINCT unnest(event_dates)::VARCHAR FROM ops.ingest_file WHERE source = ? AND run_id = ? ORDER BY 1",
+            "SELECT DISTINCT unnest(event_dates)::VARCHAR FROM ops.ingest_file "
+            "WHERE source = ? AND run_id = ? ORDER BY 1",
             [contract.id, run_id],
         ).fetchall()
         held = con.execute(
-            "SELECT file || ' : ' || reason FROM ops.ingest_file WHERE source = ? AND status = 'held' ORDER BY file LIMIT 50",
+            "SELECT file || ' : ' || reason FROM ops.ingest_file "
+            "WHERE source = ? AND status = 'held' ORDER BY file LIMIT 50",
             [contract.id],
         ).fetchall()
+        last = con.execute("SELECT max(ingested_time) FROM ops.ingest_file WHERE source = ?", [contract.id]).fetchone()
         rows = con.execute(f'SELECT count(*) FROM bronze."{contract.bronze}"').fetchone() or (0,)
-    return {"days": [d for (d,) in days], "held": [h for (h,) in held], "rows": rows[0]}
+        loaded = [d for (d,) in days]
+        counted = sorted({*loaded, *own_days}) if contract.mode == "append" else []
+        by_day = (
+            con.execute(
+                f"""SELECT event_date::VARCHAR, count(*) FROM bronze."{contract.bronze}"
+            WHERE event_date IN (SELECT unnest(?::VARCHAR[])::DATE) GROUP BY 1""",
+                [counted],
+            ).fetchall()
+            if counted
+            else []
+        )
+    return {
+        "days": loaded if contract.mode == "append" else [],
+        "held": [h for (h,) in held],
+        "rows": rows[0],
+        "rows_by_day": dict(by_day),
+        "last": last[0] if last else None,
+    }
+
+
+def _declared_spec(name: str, title: str) -> dg.AssetSpec:
+    schema = declarations.tables()[name].schema
+    columns = [dg.TableColumn(f.name, str(f.type), description=declarations.NOTES[f.name]) for f in schema]
+    return dg.AssetSpec(
+        ["bronze", name],
+        group_name="bronze",
+        description=title,
+        owners=TEAM,
+        kinds={"yaml", "deltalake"},
+        metadata={"dagster/column_schema": dg.TableSchema(columns=columns), "dagster/table_name": f"bronze.{name}"},
+    )
 
 
 @dg.multi_asset(
     specs=[
-        dg.AssetSpec(["bronze", name], group_name="bronze", kinds={"yaml", "deltalake"}, description=text)
-        for name, text in {
-            "territory__commune": "Communes du territoire, d'après territory.yml",
-            "contract__source": "Contrats de source, d'après ingestion/contracts",
-        }.items()
+        _declared_spec("territory__commune", "Communes du territoire, d'après territory.yml"),
+        _declared_spec("contract__source", "Contrats de source, d'après ingestion/contracts"),
     ],
     can_subset=True,
     name="declarations",
 )
 def declared(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Our own declarations, as tables that models can join."""
+    sizes = {name: data.num_rows for name, data in declarations.tables().items()}
     declarations.write()
     for key in context.selected_asset_keys:
-        yield dg.MaterializeResult(asset_key=key)
+        yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": sizes[key.path[-1]]})
 
 
 # dbt --------------------------------------------------------------------------------------------------------------
@@ -172,17 +255,34 @@ class Translator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """The folder of the model: staging, conformed, marts or opendata."""
         fqn = dbt_resource_props["fqn"]
-        return str(fqn[1]) if len(fqn) > 2 else "reference"  # noqa: PLR2004 - project, folder, model
+        return str(fqn[1]) if len(fqn) > 2 else "reference"  # project, folder, model
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str] | None:
         """One team makes the conformed model."""
         del dbt_resource_props
-        return ["team:donnees"]
+        return TEAM
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The model's own words; its SQL is in the file that the metadata names."""
+        return str(dbt_resource_props.get("description") or "")
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Columns, the table's name in the lake, and where to edit."""
+        return {
+            **super().get_metadata(dbt_resource_props),
+            "dagster/table_name": ".".join(self.get_asset_key(dbt_resource_props).path),
+            "fichier": f"{pipeline.DBT_PROJECT.name}/{dbt_resource_props['original_file_path']}",
+        }
+
+    def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:
+        """Never blocking: dbt keeps the last good version of a model that fails, and the others go on."""
+        spec = super().get_asset_check_spec(*args, **kwargs)
+        return spec._replace(blocking=False) if spec else None
 
 
 @cache
 def manifest() -> dict[str, Any]:
-    """dbt's parsed project."""
+    """The project as dbt parsed it."""
     content: dict[str, Any] = json.loads(pipeline.manifest_path().read_text(encoding="utf-8"))
     return content
 
@@ -194,23 +294,40 @@ def dbt_models() -> dg.AssetsDefinition:
     @dbt_assets(manifest=manifest(), dagster_dbt_translator=translator, name="dbt_build")
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         nodes = {n["name"]: n for n in manifest()["nodes"].values()}
-        keys = {name: translator.get_asset_key(n) for name, n in nodes.items() if n["resource_type"] in ("model", "seed")}
+        made = {name: n for name, n in nodes.items() if n["resource_type"] in ("model", "seed")}
+        keys = {name: translator.get_asset_key(n) for name, n in made.items()}
         wanted = [name for name in _in_order(nodes) if keys.get(name) in context.selected_asset_keys]
         everything = set(wanted) == {n for n, k in keys.items() if k in _all_keys(context)}
         with pipeline.building():
             result = pipeline.build(run_id=context.run_id, select=() if everything else wanted)
+        rows = _row_counts(nodes, wanted)
         for name in wanted:
             status = result.models.get(name, "skipped")
             yield dg.MaterializeResult(
                 asset_key=keys[name],
                 metadata={
                     "resultat": "construit" if status == "success" else f"{status} : dernière bonne version conservée",
-                    "duree_s": result.seconds.get(name, 0.0),
+                    "duree_s": round(result.seconds.get(name, 0.0), 2),
+                    **({"dagster/row_count": rows[name]} if name in rows else {}),
                 },
             )
         yield from _test_results(context, result, nodes, keys)
 
     return models
+
+
+def _row_counts(nodes: Mapping[str, Any], names: Sequence[str]) -> dict[str, int]:
+    """Rows of the tables that a build made current; those of open data wait for their audit."""
+    delta = [n for n in names if nodes[n]["config"]["materialized"] == "delta"]
+    made = [n for n in delta if "awaits_audit" not in nodes[n]["tags"]]
+    with engine.connect(attach=False) as con:
+        counts = {}
+        for name in made:
+            layer = nodes[name]["schema"]
+            if table.exists(layer, name):
+                engine.attach_table(con, layer, name)
+                counts[name] = (con.execute(f'SELECT count(*) FROM {layer}."{name}"').fetchone() or (0,))[0]
+    return counts
 
 
 def _in_order(nodes: Mapping[str, Any]) -> list[str]:
@@ -269,7 +386,7 @@ def _dataset_spec(card: Card) -> dg.AssetSpec:
         deps=[dg.AssetKey(["gold", t.model]) for t in card.tables],
         group_name="publication",
         description=f"{card.title}. {card.description}",
-        owners=["team:donnees"],
+        owners=TEAM,
         kinds={"greatexpectations", "csv", "parquet"},
         metadata={
             "dagster/column_schema": dg.TableSchema(columns=fields),
@@ -302,18 +419,32 @@ def publication_assets() -> dg.AssetsDefinition:
             outcome = outcomes[card.id]
             if outcome.result in ("published", "unchanged"):
                 yield dg.MaterializeResult(
-                    asset_key=dataset_key(card), metadata={"resultat": outcome.result, "version": outcome.version or 0}
+                    asset_key=dataset_key(card),
+                    metadata={
+                        "dagster/row_count": sum(verdicts[card.id].rows.values()),
+                        "resultat": {"published": "publié", "unchanged": "inchangé"}[outcome.result],
+                        "version": outcome.version or 0,
+                        "page": dg.MetadataValue.path(publication_dir() / "datasets" / card.id / "index.html"),
+                    },
                 )
         for card in wanted:
             yield _audit_result(card, verdicts)
-        if troubles := pipeline.failures(context.run_id):
-            raise dg.Failure(
-                "des étapes ont échoué, le reste est publié",
-                metadata={"échecs": dg.MetadataValue.md(_bullets([f"{s} {subject} : {why}" for s, subject, why in troubles]))},
-                allow_retries=False,
-            )
+        _raise_troubles(context.run_id, [c.id for c in wanted if outcomes[c.id].result in ("held", "absent")])
 
     return publish
+
+
+def _raise_troubles(run_id: str, held: Sequence[str]) -> None:
+    """Fail the run, in words, for what was held back or failed; the rest is published by now."""
+    troubles = [f"{step} {subject} : {why}" for step, subject, why in pipeline.failures(run_id)]
+    if held or troubles:
+        parts = [f"mis de côté par leur audit : {', '.join(held)} (voir leur contrôle « audit »)"] if held else []
+        parts += [f"{len(troubles)} échec(s) : {'; '.join(troubles)}"[:500]] if troubles else []
+        raise dg.Failure(
+            f"{'. '.join(parts)}. Le reste est publié, et chaque dernière bonne version conservée.",
+            metadata={"échecs": dg.MetadataValue.md(_bullets(troubles))},
+            allow_retries=False,
+        )
 
 
 def _audit_result(card: Card, verdicts: Mapping[str, Any]) -> dg.AssetCheckResult:
@@ -326,6 +457,7 @@ def _audit_result(card: Card, verdicts: Mapping[str, Any]) -> dg.AssetCheckResul
         severity=dg.AssetCheckSeverity.WARN
         if verdict is not None and verdict.status == "warned"
         else dg.AssetCheckSeverity.ERROR,
+        description=" ".join(lines) or None,
         metadata={
             "verdict": verdict.status if verdict else "absent",
             "lignes": sum(verdict.rows.values()) if verdict else 0,

@@ -14,8 +14,10 @@ from ingestion.contract import load_contracts
 from ingestion.territory import load_territory
 from orchestration import policies
 from orchestration.assets import bronze_key
+from orchestration.runs import release_abandoned
 
 FULL_RUN = "full_run"
+UNDER_WAY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
 _ZONE = load_territory().time_zone
 _BRONZE = [bronze_key(c) for c in load_contracts()]
@@ -32,6 +34,7 @@ hourly_run = dg.define_asset_job(
 hourly = dg.ScheduleDefinition(
     name="hourly",
     job=hourly_run,
+    description="Chaque heure, les sources horaires et ce qui en dépend",
     cron_schedule=policies.HOURLY,
     execution_timezone=_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -39,6 +42,7 @@ hourly = dg.ScheduleDefinition(
 nightly = dg.ScheduleDefinition(
     name="nightly",
     job=full_run,
+    description="Chaque nuit, toutes les sources jusqu'à la publication",
     cron_schedule=policies.NIGHTLY,
     execution_timezone=_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -52,8 +56,14 @@ nightly = dg.ScheduleDefinition(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Lance une exécution quand un fichier nouveau est déposé dans landing/",
 )
-def landing() -> dg.RunRequest | dg.SkipReason:
-    """One run per state of the landing folder: the same pending files never start a second one."""
+def landing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """One run per state of the landing folder: the same pending files never start a second one.
+
+    While any run is under way, of the command line or another, it waits: that run may be loading these very files.
+    """
+    release_abandoned(context.instance)
+    if context.instance.get_run_ids(dg.RunsFilter(statuses=UNDER_WAY), limit=1):
+        return dg.SkipReason("une exécution est en cours")
     waiting = load.pending(load_contracts())
     if not waiting:
         return dg.SkipReason("aucun fichier nouveau dans landing/")

@@ -123,7 +123,9 @@ def _step(
     else:
         request = pipeline.make_request(landing, bounds, sources or ())
         with progress.shown():
-            report = execute(step, tags={"datanevers/request": json.dumps(request)}, sources=sources or ())
+            report = execute(
+                step, tags={"datanevers/request": json.dumps(request)} if request else {}, sources=sources or ()
+            )
     if as_json:
         _emit(report.as_dict())
     else:

@@ -1,6 +1,7 @@
 """Automation policies, each named once with its reason.
 
-Belongs here: when things run, how often they are tried again, when data counts as late. Does not: what runs (assets.py).
+Belongs here: when things run, how often they are tried again, when data counts as late. Does not: what runs
+(assets.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ NIGHTLY = "30 3 * * *"
 
 # Conflicts between processes are settled inside the lake; what is left is a disk or an object store that hiccups.
 RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+
+# First day that Dagster shows and can be asked for. Older files load all the same; put it back when history arrives,
+# and no further than that: every day without data is drawn as missing.
+FIRST_DAY = "2024-01-01"
 
 # How long after the declared cadence a source counts as late: one cadence, and the time to notice and deliver again.
 LATE = {

@@ -6,6 +6,8 @@ Belongs here: choosing the assets of a command and reading back what a run did. 
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import duckdb
 
 Step = Literal["run", "ingest", "build", "audit", "publish"]
+
+PROCESS = "datanevers/process"  # run tag: host:pid of the command that carries the run
 
 
 @dataclass
@@ -55,10 +59,11 @@ def execute(step: Step, *, tags: dict[str, str], sources: Sequence[str] = ()) ->
     pipeline.prepare()
     job = defs().resolve_job_def(FULL_RUN)
     with dg.DagsterInstance.get() as instance:
+        release_abandoned(instance)
         result = job.execute_in_process(
             instance=instance,
             asset_selection=_selection(step, sources),
-            tags={**tags, "datanevers/command": step},
+            tags={**tags, "datanevers/command": step, PROCESS: f"{socket.gethostname()}:{os.getpid()}"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
@@ -66,6 +71,26 @@ def execute(step: Step, *, tags: dict[str, str], sources: Sequence[str] = ()) ->
     if not result.success and not report.failures and not report.held_back:
         raise RuntimeError(_first_error(result))
     return report
+
+
+def release_abandoned(instance: dg.DagsterInstance) -> None:
+    """Fail the runs of commands that were killed: Dagster would take them for running and let all others wait."""
+    import dagster as dg
+
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        host, _, pid = run.tags.get(PROCESS, "").rpartition(":")
+        if host == socket.gethostname() and not _alive(int(pid)):
+            instance.report_run_failed(run, "La commande a été interrompue ; la relancer reprend où elle en était.")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _first_error(result: dg.ExecuteInProcessResult) -> str:

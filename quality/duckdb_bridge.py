@@ -21,6 +21,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,15 +70,32 @@ def load_gx() -> ModuleType:
         BridgeError: other version, or a method the bridge overrides is gone or has other parameters.
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read once, when GX is imported
-    import great_expectations
-    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
-    from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
+    with _without_spark():
+        import great_expectations
+        from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
+        from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlAlchemyExecutionEngine
 
     check_fit(
         great_expectations.__version__,
         {"SqlAlchemyExecutionEngine": SqlAlchemyExecutionEngine, "SQLDatasource": SQLDatasource},
     )
     return great_expectations
+
+
+@contextmanager
+def _without_spark() -> Iterator[None]:
+    """Hide pyspark while GX is imported.
+
+    GX imports whatever Spark it finds, and pyspark's client, which has no Spark home, ends the process (`sys.exit`)
+    when the program was not started from its own bin folder, as Dagster's run workers are not.
+    """
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "pyspark"}
+    sys.modules["pyspark"] = None  # type: ignore[assignment]  # the import system's way to say: not there
+    try:
+        yield
+    finally:
+        del sys.modules["pyspark"]
+        sys.modules.update(hidden)
 
 
 def check_fit(version: str, classes: dict[str, type]) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from ingestion.landing import UNREADABLE, SourceFile
+from ingestion.landing import UNREADABLE, SourceFile, Stream
 from ingestion.readers import MAX_REFUSED, FileNotes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     import pyarrow as pa
 
     from ingestion.contract import Column, SourceContract
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20  # a record longer than this is no record of a table; it bounds memory
 NO_LINES_ABOVE = 1  # the header line itself
 RAW_KEPT = 2000  # characters of a ragged line
-csv.field_size_limit(2 * BLOCK)  # Python's own limit, 128 kB, is under what the reader above lets through
+csv.field_size_limit(4 * BLOCK)  # Python's own limit, 128 kB, is under what Arrow lets through (up to three blocks)
 
 
 def raw_schema(contract: SourceContract) -> pa.Schema:
@@ -59,7 +60,7 @@ def read(
             with file.open() as stream:
                 yield from _read_one(stream, number, file, contract, notes[number])
             if notes[number].multiline and (line := _runaway_quote(file, contract)):
-                notes[number].hold(f"guillemet ouvert ligne {line} et mal refermé : les lignes qui suivent s'y confondent")
+                notes[number].hold(f"guillemet ouvert ligne {line} et mal refermé : la suite du fichier s'y confond")
         except pa.ArrowInvalid as error:
             if "Empty CSV file" not in str(error):  # a header alone is a file of no rows
                 notes[number].hold(_explain_arrow(error))
@@ -78,7 +79,7 @@ def _explain_arrow(error: Exception) -> str:
 
 
 def _read_one(
-    stream: IO[bytes], number: int, file: SourceFile, contract: SourceContract, notes: FileNotes
+    stream: Stream, number: int, file: SourceFile, contract: SourceContract, notes: FileNotes
 ) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.csv as pacsv
@@ -123,7 +124,12 @@ def _read_one(
         rows = _row_numbers(read, batch.num_rows, [n for n, _, _ in notes.rejects])
         read = int(rows[-1]) if len(rows) else read
         notes.multiline = notes.multiline or _has_newline(batch)
-        yield _as_raw(batch, places, unknown, header, rows, number, contract)
+        trace = [
+            _extra(batch, unknown, header),
+            pa.array(rows, pa.int64()),
+            pa.repeat(pa.scalar(number, pa.int32()), len(rows)),
+        ]
+        yield pa.RecordBatch.from_arrays([*_columns(batch, places, contract), *trace], schema=raw_schema(contract))
 
 
 def _has_newline(batch: pa.RecordBatch) -> bool:
@@ -135,7 +141,7 @@ def _runaway_quote(file: SourceFile, contract: SourceContract) -> int | None:
     with file.open() as stream:
         text = io.TextIOWrapper(stream, encoding=contract.format.encoding, errors="replace", newline="")
         kept = _Remember(text)
-        reader = csv.reader(kept, delimiter=contract.format.delimiter, strict=True, **_quoting(contract))
+        reader = _csv_reader(kept, contract, strict=True)
         try:
             while True:
                 try:
@@ -154,7 +160,7 @@ def _codec(encoding: str) -> str:
     return "utf8" if encoding == "utf-8" else encoding
 
 
-def _read_head(stream: IO[bytes], file: SourceFile, contract: SourceContract) -> tuple[list[str], dict[str, str]] | str:
+def _read_head(stream: Stream, file: SourceFile, contract: SourceContract) -> tuple[list[str], dict[str, str]] | str:
     """Header names and constant values (`meta:`, `file:`) of a file, or why there is no usable header."""
     fmt = contract.format
     constants: dict[str, str] = {}
@@ -174,17 +180,17 @@ def _read_head(stream: IO[bytes], file: SourceFile, contract: SourceContract) ->
     return header, constants
 
 
-def _line(stream: IO[bytes], contract: SourceContract) -> list[str]:
+def _line(stream: Stream, contract: SourceContract) -> list[str]:
     text = stream.readline(BLOCK).decode(contract.format.encoding, errors="replace")
     text = text.removeprefix("\ufeff").rstrip("\r\n")
     return next(_csv_reader(io.StringIO(text), contract), []) if text else []
 
 
-def _csv_reader(lines: Iterable[str], contract: SourceContract) -> Iterator[list[str]]:
+def _csv_reader(lines: Iterable[str], contract: SourceContract, *, strict: bool = False) -> Iterator[list[str]]:
     fmt = contract.format
     if not fmt.quote:
         return csv.reader(lines, delimiter=fmt.delimiter, quoting=csv.QUOTE_NONE)
-    return csv.reader(lines, delimiter=fmt.delimiter, quotechar=fmt.quote)
+    return csv.reader(lines, delimiter=fmt.delimiter, quotechar=fmt.quote, strict=strict)
 
 
 def _places(
@@ -202,7 +208,7 @@ def _places(
             wanted = " ou ".join(paths)
             notes.held = f"colonne obligatoire absente : « {wanted} » ; colonnes trouvées : {', '.join(header[:12])}"
             notes.missing_columns.append(paths[0])
-        elif found is None:
+        elif found is None and not column.optional:
             notes.missing_columns.append(paths[0])
     notes.new_columns.extend(name for name in header if name not in used)
     return places
@@ -216,24 +222,16 @@ def _row_numbers(read: int, count: int, rejected: list[int]) -> pa.Int64Array:
     return candidates[~np.isin(candidates, rejected)][:count]
 
 
-def _as_raw(
-    batch: pa.RecordBatch,
-    places: dict[str, int | str | None],
-    unknown: list[int],
-    header: list[str],
-    rows: pa.Int64Array,
-    number: int,
-    contract: SourceContract,
-) -> pa.RecordBatch:
+def _columns(
+    batch: pa.RecordBatch, places: dict[str, int | str | None], contract: SourceContract
+) -> Iterator[pa.Array]:
+    """The contract's columns, in its order: from the file, or one text all along (null when there is none)."""
     import pyarrow as pa
 
-    count = batch.num_rows
-    columns: list[pa.Array] = []
     for column in contract.columns:
         place = places[column.name]
-        columns.append(batch.column(place) if isinstance(place, int) else pa.repeat(pa.scalar(place, pa.string()), count))
-    columns += [_extra(batch, unknown, header), pa.array(rows, pa.int64()), pa.repeat(pa.scalar(number, pa.int32()), count)]
-    return pa.RecordBatch.from_arrays(columns, schema=raw_schema(contract))
+        constant = isinstance(place, str) or place is None
+        yield pa.repeat(pa.scalar(place, pa.string()), batch.num_rows) if constant else batch.column(place)
 
 
 def _extra(batch: pa.RecordBatch, unknown: list[int], header: list[str]) -> pa.Array:
@@ -261,7 +259,7 @@ def locate(file: SourceFile, contract: SourceContract, records: set[int]) -> dic
     with file.open() as stream:
         text = io.TextIOWrapper(stream, encoding=contract.format.encoding, errors="replace", newline="")
         kept = _Remember(text)
-        reader = csv.reader(kept, delimiter=contract.format.delimiter, **_quoting(contract))
+        reader = _csv_reader(kept, contract)
         last, record = max(records, default=0), 0 - NO_LINES_ABOVE - above
         for cells in reader:
             start = kept.start
@@ -273,11 +271,6 @@ def locate(file: SourceFile, contract: SourceContract, records: set[int]) -> dic
                 break
         text.detach()
     return found
-
-
-def _quoting(contract: SourceContract) -> dict[str, object]:
-    quote = contract.format.quote
-    return {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
 
 
 class _Remember:

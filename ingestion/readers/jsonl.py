@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from ingestion.readers import FileNotes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from ingestion.contract import Column, SourceContract
     from ingestion.landing import SourceFile
+    from ingestion.readers import FileNotes
 
 # New top-level fields are looked for in the first lines only: reading every object twice would halve the speed.
 SAMPLE_LINES = 500
@@ -33,6 +32,8 @@ def select(path: Path, number: int, contract: SourceContract, notes: FileNotes) 
     Args:
         path: unpacked, UTF-8.
         number: becomes `file_no`.
+        contract: which fields become which columns, per variant.
+        notes: filled with drift, or with the reason why the file is held.
     """
     samples = _samples(path)
     if not samples:
@@ -46,7 +47,7 @@ def select(path: Path, number: int, contract: SourceContract, notes: FileNotes) 
         return None
     tree = _tree(contract, variant)
     notes.new_columns.extend(f for f in fields if f not in tree)
-    return _sql(path, number, contract, variant, tree, notes.new_columns)
+    return _sql(path, number, contract, variant, tree=tree, new=notes.new_columns)
 
 
 def _samples(path: Path) -> list[dict[str, Any]]:
@@ -101,13 +102,21 @@ def _type(node: Any) -> str:
     return "STRUCT(" + ", ".join(f'"{k}" {_type(v)}' for k, v in node.items()) + ")"
 
 
+def _columns(tree: dict[str, Any]) -> str:
+    return ", ".join(f"\"{name}\": '{_type(node)}'" for name, node in tree.items())
+
+
+def declared_columns(contract: SourceContract, variant: str | None) -> str:
+    """The `columns` argument of `read_json` for a dialect of a source: what the contract reads, and nothing else."""
+    return "{" + _columns(_tree(contract, variant)) + "}"
+
+
 def _sql(
-    path: Path, number: int, contract: SourceContract, variant: str | None, tree: dict[str, Any], new: Iterable[str]
+    path: Path, number: int, contract: SourceContract, variant: str | None, *, tree: dict[str, Any], new: Iterable[str]
 ) -> str:
-    columns = ", ".join(f"\"{name}\": '{_type(node)}'" for name, node in tree.items())
     # a field under a new name is read as JSON and kept in `extra`
     extras = list(new)
-    columns += "".join(f", \"{name}\": 'JSON'" for name in extras)
+    columns = _columns(tree) + "".join(f", \"{name}\": 'JSON'" for name in extras)
     exprs = [f"{_value(c, variant)} AS {c.name}" for c in contract.columns]
     extra = "NULL"
     if extras:
@@ -126,9 +135,8 @@ def _value(column: Column, variant: str | None) -> str:
     if not paths:
         return "NULL::VARCHAR"
     if column.type == "nested":
-        inner = ", ".join(
-            f"'{f.name}': {_dotted('x', p) if (p := f.path(variant)) is not None else 'NULL::VARCHAR'}" for f in column.fields
-        )
+        places = {f.name: f.path(variant) for f in column.fields}
+        inner = ", ".join(f"'{name}': {_dotted('x', p) if p else 'NULL::VARCHAR'}" for name, p in places.items())
         return f'list_transform("{paths[0]}", lambda x: {{{inner}}})'
     exprs = [_expression(path) for path in paths]
     return exprs[0] if len(exprs) == 1 else f"coalesce({', '.join(exprs)})"

@@ -87,3 +87,13 @@ def test_a_pattern_must_match_the_whole_value(value: str, regex: str, *, holds: 
 def test_importing_quality_does_not_import_great_expectations() -> None:
     code = "import sys, quality.audit; raise SystemExit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_spark_that_ends_the_process_on_import_does_no_harm(tmp_path: Path) -> None:
+    spark = tmp_path / "pyspark" / "__init__.py"
+    spark.parent.mkdir()
+    spark.write_text("raise SystemExit('no Spark home')")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    code = "import sys; from quality.duckdb_bridge import load_gx; load_gx(); sys.exit('pyspark' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode == 0
