@@ -110,6 +110,10 @@ def schemas() -> dict[str, pa.Schema]:
                 ("run_id", text),
             ]
         ),
+        # Data that a test of a model refused on its way into a dataset, as of the last build: empty when all is well.
+        "refusal": pa.schema(
+            [("dataset", text), ("test", text), ("reason", text), ("run_id", text), ("refused_time", when)]
+        ),
         # One row per step of a run that failed, for the person who must act.
         "failure": pa.schema(
             [("run_id", text), ("step", text), ("subject", text), ("reason", text), ("failed_time", when)]

@@ -96,9 +96,9 @@ def bronze_asset(contract: SourceContract) -> dg.AssetsDefinition:
     )
     def load_source(context: dg.AssetExecutionContext) -> Iterator[Any]:
         last_try = context.retry_number >= policies.RETRY.max_retries
-        done = pipeline.ingest_source(contract, run_id=context.run_id, last_try=last_try, **_request(context))
+        done = pipeline.ingest_source(contract, run_id=context.run.run_id, last_try=last_try, **_request(context))
         own = _own_days(context, contract)
-        report = _file_report(contract, context.run_id, own)
+        report = _file_report(contract, context.run.run_id, own)
         for day in report["days"]:
             if day not in own:
                 rows = {"dagster/partition_row_count": report["rows_by_day"].get(day, 0)}
@@ -299,7 +299,7 @@ def dbt_models() -> dg.AssetsDefinition:
         wanted = [name for name in _in_order(nodes) if keys.get(name) in context.selected_asset_keys]
         everything = set(wanted) == {n for n, k in keys.items() if k in _all_keys(context)}
         with pipeline.building():
-            result = pipeline.build(run_id=context.run_id, select=() if everything else wanted)
+            result = pipeline.build(run_id=context.run.run_id, select=() if everything else wanted)
         rows = _row_counts(nodes, wanted)
         for name in wanted:
             status = result.models.get(name, "skipped")
@@ -412,8 +412,8 @@ def publication_assets() -> dg.AssetsDefinition:
     def publish(context: dg.AssetExecutionContext) -> Iterator[Any]:
         wanted = [c for c in cards if dataset_key(c) in context.selected_asset_keys]
         with pipeline.building():
-            verdicts = pipeline.audit(run_id=context.run_id, datasets=[c.id for c in wanted])
-            report = pipeline.publish(verdicts, run_id=context.run_id)
+            verdicts = pipeline.audit(run_id=context.run.run_id, datasets=[c.id for c in wanted])
+            report = pipeline.publish(verdicts, run_id=context.run.run_id)
         outcomes = {o.dataset: o for o in report.outcomes}
         for card in wanted:
             outcome = outcomes[card.id]
@@ -429,7 +429,7 @@ def publication_assets() -> dg.AssetsDefinition:
                 )
         for card in wanted:
             yield _audit_result(card, verdicts)
-        _raise_troubles(context.run_id, [c.id for c in wanted if outcomes[c.id].result in ("held", "absent")])
+        _raise_troubles(context.run.run_id, [c.id for c in wanted if outcomes[c.id].result in ("held", "absent")])
 
     return publish
 

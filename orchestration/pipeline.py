@@ -10,9 +10,11 @@ and whoever runs the step raises at its end.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from ingestion import declarations, load
 from ingestion.contract import SourceContract, load_contracts
 from lake import engine, ops, table
 from lake.home import ROOT, dbt_dir, home, landing_dir
-from orchestration import progress
+from orchestration import progress, refusal
 
 if TYPE_CHECKING:
     from publication.publish import PublishReport
@@ -205,7 +207,9 @@ def _invoke(arguments: Sequence[str]) -> Any:
     dbt_dir().mkdir(parents=True, exist_ok=True)
     common = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--no-use-colors"]
     try:
-        return dbtRunner().invoke(["--quiet", *arguments, *common])
+        # dbt prints what fails on standard output, which is the command's own
+        with redirect_stdout(sys.stderr):
+            return dbtRunner().invoke(["--quiet", *arguments, *common])
     finally:
         # else this process keeps the lock on dbt's database
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
@@ -258,8 +262,10 @@ def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
                 result.seconds[node.node.name] = node.execution_time
     if outcome.exception is not None:
         fail(run_id, "build", "dbt", str(outcome.exception)[:2000])
+    refusals = _refusals(outcome, result, run_id)
     for name, message in result.failed.items():
-        fail(run_id, "build", name, message[:2000])
+        if name not in refusals:
+            fail(run_id, "build", name, message[:2000])
     if outcome.success and not select:
         now = datetime.now(UTC)
         bronze = {c.bronze: c.id for c in load_contracts()}
@@ -272,6 +278,18 @@ def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
         complete("dbt_project", code_fingerprint(DBT_PROJECT), run_id)
         complete("build", fingerprint, run_id)
     return result
+
+
+def _refusals(outcome: Any, result: BuildResult, run_id: str) -> set[str]:
+    """Keep what tests refused on its way into a dataset; names of these tests."""
+    from publication.card import load_cards
+
+    dataset_of = {t.model: card.id for card in load_cards() for t in card.tables}
+    manifest = json.loads((dbt_dir() / "target" / "manifest.json").read_text(encoding="utf-8"))
+    results = outcome.result.results if result.models else ()
+    refusals = refusal.refused(results, manifest["child_map"], dataset_of)
+    refusal.keep(refusals, run_id, (dataset_of[name] for name in result.models if name in dataset_of))
+    return {r.test for r in refusals}
 
 
 # audit, publish ---------------------------------------------------------------------------------------------------
@@ -289,7 +307,7 @@ def audit(*, run_id: str, datasets: Sequence[str] = ()) -> dict[str, Verdict]:
 
     progress.tell("contrôle (Great Expectations)")
     cards = [c for c in load_cards() if not datasets or c.id in datasets]
-    return run_gate(cards, run_id=run_id)
+    return run_gate(cards, run_id=run_id, refused=refusal.current())
 
 
 def publish(verdicts: dict[str, Verdict], *, run_id: str) -> PublishReport:

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lake import candidate, engine, ops, table
-from quality.audit import audit
+from quality.audit import Check, Verdict, audit
 from quality.standard import load_standard
 
 if TYPE_CHECKING:
     import duckdb
 
     from publication.card import Card
-    from quality.audit import Verdict
 
 
-def run_gate(cards: Sequence[Card], *, run_id: str) -> dict[str, Verdict]:
+def run_gate(
+    cards: Sequence[Card], *, run_id: str, refused: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Verdict]:
     """Audit each dataset on its candidates (or its current tables when nothing waits), and promote what is good.
 
     A dataset that fails keeps its current tables; its candidates stay aside until the next build replaces them. Every
     verdict is a row in ops.audit.
+
+    Args:
+        cards: the datasets.
+        run_id: recorded with the verdicts.
+        refused: reasons, in French, by id of the datasets whose new data did not come as far as their audit: they fail.
 
     Returns:
         The verdict of each dataset whose tables exist, by dataset id.
@@ -37,6 +43,9 @@ def run_gate(cards: Sequence[Card], *, run_id: str) -> dict[str, Verdict]:
         candidate.attach(con)
         last = _last_rows(con)
         for card in cards:
+            if reasons := (refused or {}).get(card.id):
+                verdicts[card.id] = _refusal(card, reasons)
+                continue
             relations = _relations(card)
             if relations is None:
                 continue
@@ -48,6 +57,13 @@ def run_gate(cards: Sequence[Card], *, run_id: str) -> dict[str, Verdict]:
         if card.id in verdicts:
             _record(card, verdicts[card.id], _promote(card, verdicts[card.id]), run_id)
     return verdicts
+
+
+def _refusal(card: Card, reasons: Sequence[str]) -> Verdict:
+    """The verdict on data that was stopped before its audit."""
+    tables = ", ".join(part.name for part in card.tables)
+    checks = (Check("model", tables, None, "error", passed=False, observed=text, message=text) for text in reasons)
+    return Verdict(card.id, "failed", {}, tuple(checks))
 
 
 def _relations(card: Card) -> dict[str, str] | None:

@@ -56,7 +56,9 @@ def main() -> None:
     os.chdir(root)
     for name in HEAVY:
         importlib.import_module(name)
-    importlib.import_module("duckdb").default_connection().close()  # opened by the import, with threads a fork would lose
+    importlib.import_module(
+        "duckdb"
+    ).default_connection().close()  # opened by the import, with threads a fork would lose
     gc.freeze()
     # Answers must not be mixed with what a library prints.
     answers = os.fdopen(os.dup(1), "w")

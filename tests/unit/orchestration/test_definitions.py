@@ -174,3 +174,28 @@ def test_a_command_that_was_killed_does_not_hold_the_queue(definitions: dg.Defin
         str(gone.pid): dg.DagsterRunStatus.FAILURE,
         str(os.getpid()): dg.DagsterRunStatus.STARTED,
     }
+
+
+def test_a_dataset_held_by_its_audit_is_named_and_the_others_are_published(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dagster as dg
+
+    from orchestration import assets, pipeline
+    from publication.publish import Outcome, PublishReport
+    from quality.audit import Verdict
+
+    held, *others = [c.id for c in load_cards()]
+    verdicts = {i: Verdict(i, "failed" if i == held else "passed", {"t": 3}, ()) for i in (held, *others)}
+    outcomes = [Outcome(held, "held", 1, "audit"), *(Outcome(i, "published", 2) for i in others)]
+    monkeypatch.setattr(pipeline, "audit", lambda **_: verdicts)
+    monkeypatch.setattr(pipeline, "publish", lambda *_, **__: PublishReport(tuple(outcomes), swapped=True, tree=house))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([assets.publication_assets()], instance=instance, raise_on_error=False)
+    assert not result.success
+    (failure,) = result.get_step_failure_events()
+    assert held in (failure.step_failure_data.error_display_string or "")
+    made = {e.asset_key.path[-1] for e in result.get_asset_materialization_events() if e.asset_key}
+    assert made == set(others)
+    checked = {e.asset_key.path[-1]: e.passed for e in result.get_asset_check_evaluations()}
+    assert checked == {held: False} | dict.fromkeys(others, True)
