@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date, datetime  # noqa: TC003 - pydantic reads annotations at run time
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from publication.vocabulary import FileFormat  # noqa: TC001 - pydantic reads annotations at run time
+from publication.vocabulary import FileFormat
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
