@@ -567,16 +567,28 @@ class _Batch:
         for incoming in todo:
             if not incoming.notes.held:
                 entries += self._row_entries(incoming, of_file.get(incoming.number, []))
-        # an earlier try may have left entries, in a crash or under another contract: replaced in the same commit
+        self._replace_entries(entries, {(f.file.name, f.survey.sha256) for f in todo})
+
+    def _replace_entries(self, entries: list[dict[str, Any]], tried: set[tuple[str, str]]) -> None:
+        """Write the entries of the files tried, in place of any that a crash or another contract left of them.
+
+        The predicate knows only `=` and `IN`: delta-rs cannot read a function back when it looks for conflicts. Files
+        whose other contents it would also meet are replaced one by one.
+        """
         engine.attach_table(self.con, "ops", "quarantine")
         mine = f"source = {quote(self.contract.id)}"
-        left = self.con.execute(f"SELECT DISTINCT file, sha256 FROM ops.quarantine WHERE {mine}").fetchall()
-        replaced = {(e["file"], e["sha256"]) for e in entries}
-        replaced |= {(f.file.name, f.survey.sha256) for f in todo} & set(left)
-        if replaced:
-            names = ", ".join(quote(f"{file}|{sha256}") for file, sha256 in sorted(replaced))
-            where = f"{mine} AND concat(file, '|', sha256) IN ({names})"
-            ops.replace("quarantine", entries, where=where)
+        there = set(self.con.execute(f"SELECT DISTINCT file, sha256 FROM ops.quarantine WHERE {mine}").fetchall())
+        written = {(e["file"], e["sha256"]) for e in entries} | tried & there
+        files, hashes = {f for f, _ in written}, {sha for _, sha in written}
+        others = {f for f, sha in there - written if f in files and sha in hashes}
+        alone = [{w} for w in sorted(written) if w[0] in others]
+        for group in [{w for w in written if w[0] not in others}, *alone]:
+            if group:
+                files_in, hashes_in = (
+                    ", ".join(quote(t) for t in sorted(set(texts))) for texts in zip(*group, strict=True)
+                )
+                where = f"{mine} AND file IN ({files_in}) AND sha256 IN ({hashes_in})"
+                ops.replace("quarantine", [e for e in entries if (e["file"], e["sha256"]) in group], where=where)
 
     def _has_clock(self) -> bool:
         return self.contract.event_time is not None and self.contract.event_time.zone is not None

@@ -196,6 +196,9 @@ def overwrite(
 ) -> None:
     """Replace the whole table, or with `where` (a predicate that every row of `data` meets) only those rows.
 
+    `where` compares columns with literals (=, <, IN, AND, OR): delta-rs cannot read a function back from a commit when
+    it looks for conflicts.
+
     The schema is replaced with the data's when the whole table is; columns are added when a part is. A stream can be
     read only once: with one, a conflict is raised and not tried again.
     """

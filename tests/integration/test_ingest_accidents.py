@@ -125,6 +125,21 @@ def test_three_processes_with_different_files_of_one_source(house: House, tmp_pa
     assert sum(v[1] for v in house.ledger().values()) == 500
 
 
+def test_sources_that_refuse_rows_at_the_same_time(house: House, tmp_path: Path) -> None:
+    """They share the quarantine: a conflict there is tried again, and costs no source its load."""
+    scada = "Site;Voie;Libellé;Horodatage;Valeur;Unité;Qualité\r\n"
+    meters = "user key;datetime;meter reading;diff\n"
+    for number in range(5):
+        house.put(SOURCE, f"{number}.csv", export(f"s{number}", 3) + "s,rue,hier,1,0,1,0,0,60\n")
+        house.put("water_meters", f"{number}.csv", f"{meters}m{number};hier;1;1\nm;01/09/2026 0{number}:00:00;1;1\n")
+        house.put("water_scada", f"SOFREL_R{number}_20260901.csv", f"{scada}R;C;D;hier;1;m;Bon\r\n".encode("cp1252"))
+    sources = (SOURCE, "water_meters", "water_scada")
+    assert [finish(p) for p in [start(house, f"refuse:{tmp_path}:3", source) for source in sources]] == [0, 0, 0]
+    assert len(list(tmp_path.iterdir())) == 3, "all were about to write to the quarantine at the same time"
+    assert len(house.quarantine()) == 15
+    house.check_ledger()
+
+
 def test_landing_and_code_give_the_lake_back(house: House, undisturbed: dict[str, object]) -> None:
     fill(house)
     house.ingest(SOURCE)

@@ -240,6 +240,16 @@ class TestHeld:
         assert [(r[0], r[5]) for r in house.quarantine()] == [("a.csv", 25), ("b.csv", 25)]
         house.check_ledger()
 
+    def test_an_archived_copy_of_the_content_that_a_name_had_before(self, house: House) -> None:
+        old, new = self.FLIPPED, self.FLIPPED.replace("beaucoup", "peu")
+        house.put(TRAFFIC, "export.csv", old, modified=1_800_000_000)
+        house.ingest(TRAFFIC)
+        house.put(TRAFFIC, "export.csv", new, modified=1_800_000_100)
+        house.put(TRAFFIC, "export_of_yesterday.csv", old)
+        house.ingest(TRAFFIC)
+        assert [r[0] for r in house.quarantine()] == ["export.csv", "export.csv", "export_of_yesterday.csv"]
+        house.check_ledger()
+
     def test_rows_refused_before_an_amendment_come_in_when_the_file_is_dropped_again(
         self, house: House, request: pytest.FixtureRequest
     ) -> None:
