@@ -27,10 +27,11 @@ ColumnType = Literal[
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 # The columns that ingestion adds to every bronze table: they walk a row back to its file.
-SOURCE_FILE, SOURCE_SHA256, SOURCE_TIME, SOURCE_ROW, EXTRA = (
+SOURCE_FILE, SOURCE_SHA256, SOURCE_TIME, DELIVERED_TIME, SOURCE_ROW, EXTRA = (
     "source_file",
     "source_sha256",
     "source_time",
+    "delivered_time",
     "source_row",
     "extra",
 )
@@ -244,6 +245,7 @@ class SourceContract(_Declared):
             SOURCE_FILE: pa.string(),
             SOURCE_SHA256: pa.string(),
             SOURCE_TIME: pa.timestamp("us", tz="UTC"),  # orders revisions: the file's own time
+            DELIVERED_TIME: pa.timestamp("us", tz="UTC"),  # when it was written in landing: settles a second delivery
             SOURCE_ROW: pa.int64(),  # record number in the file, 1 is the first after the header
         }
         return pa.schema([*fields, *(pa.field(name, kind) for name, kind in trace.items())])

@@ -522,7 +522,7 @@ class _Batch:
             columns.append(f"f.{event.column}::DATE AS event_date")
             if self.contract.partition == "month":
                 columns.append(f"date_trunc('month', f.{event.column})::DATE AS event_month")
-        trace = "f.extra, n.source_file, n.source_sha256, n.source_time, f.source_row"
+        trace = "f.extra, n.source_file, n.source_sha256, n.source_time, n.delivered_time, f.source_row"
         reader = self.con.execute(
             f"SELECT {', '.join(columns)}, {trace} FROM fresh AS f JOIN file_name AS n USING (file_no)"
         ).to_arrow_reader(65_536)
@@ -539,13 +539,16 @@ class _Batch:
         """`file_name`: the trace columns of each file of the batch."""
         import pyarrow as pa
 
-        numbers = {(f.file.name, f.survey.sha256): f.number for f in self.files}
+        files = {(f.file.name, f.survey.sha256): f for f in self.files}
+        ordered = [files[r["file"], r["sha256"]] for r in rows]
+        delivered = [f.file.container.modified_time for f in ordered]
         names = pa.table(
             {
-                "file_no": pa.array([numbers[r["file"], r["sha256"]] for r in rows], pa.int32()),
+                "file_no": pa.array([f.number for f in ordered], pa.int32()),
                 "source_file": [r["file"] for r in rows],
                 "source_sha256": [r["sha256"] for r in rows],
                 "source_time": pa.array([r["file_time"] for r in rows], pa.timestamp("us", tz="UTC")),
+                "delivered_time": pa.array(delivered, pa.timestamp("us", tz="UTC")),
             }
         )
         self.con.register("file_name_arrow", names)

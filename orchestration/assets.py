@@ -39,6 +39,7 @@ TRACE = {
     "source_file": "File the row came from, below its source's folder",
     "source_sha256": "Hash of that file",
     "source_time": "The file's own time: orders revisions",
+    "delivered_time": "When the file was written in landing: settles a second delivery under the same name",
     "source_row": "Record number in the file, 1 is the first after the header",
 }
 

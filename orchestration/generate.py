@@ -30,6 +30,7 @@ _TRACE = {
     "source_file": "File the row comes from, relative to the landing folder of its source",
     "source_sha256": "SHA-256 of that file",
     "source_time": "The file's own time; orders revisions",
+    "delivered_time": "When the file was written in landing; settles a second delivery under the same name",
     "source_row": "Record number in the file, from 1, header not counted",
 }
 _DECLARED = {

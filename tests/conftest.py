@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ingestion.contract import SourceContract
     from ingestion.load import Ingested
 
-TRACE = ("source_file", "source_sha256", "source_time", "source_row")
+TRACE = ("source_file", "source_sha256", "source_time", "delivered_time", "source_row")
 
 
 @cache
@@ -118,7 +118,7 @@ class House:
             "ledger": self.ledger(),
             "quarantine": self.quarantine(),
             "drift": drift,
-            **{name: self.bronze(name, without=("source_time",)) for name in bronze},
+            **{name: self.bronze(name, without=("source_time", "delivered_time")) for name in bronze},
         }
 
     def check_ledger(self) -> None:

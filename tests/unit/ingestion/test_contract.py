@@ -53,7 +53,8 @@ def test_every_source_has_an_owner_units_and_a_trace() -> None:
     assert len({c.bronze for c in contracts}) == len(contracts) >= 7
     for contract in contracts:
         names = contract.bronze_schema.names
-        assert names[-5:] == ["extra", "source_file", "source_sha256", "source_time", "source_row"]
+        trace = ["extra", "source_file", "source_sha256", "source_time", "delivered_time", "source_row"]
+        assert names[-6:] == trace
         assert "@" in contract.owner_email
         assert all(c.description for c in contract.columns)
         for column in contract.columns:
