@@ -36,13 +36,17 @@ from lake.home import home, landing_dir, tmp_dir
 if TYPE_CHECKING:
     import duckdb
 
-BATCH_BYTES = 256 << 20  # of landing bytes in one commit: bounds the spool and the work lost by a crash
+BATCH_BYTES = 1 << 30  # of landing bytes in one commit: bounds the spool on disk and the work lost by a crash
 BATCH_FILES = 1000  # ledger rows in one commit record stay under about 500 kB
 # A column of which at least half of a file's rows cannot be read has changed its type; below, rows are at fault.
 # Files under 20 rows say too little for that and are judged row by row. So for rows of the wrong width.
 FLIP_SHARE, FLIP_ROWS = 0.5, 20
 RAW_SHOWN = 2000  # characters of a refused line kept in quarantine; the whole line stays in landing
 LEDGER_KEY = "datanevers.files"
+# Read once or twice and thrown away: fast to write counts, small does not.
+SPOOL = "FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1"
+# A row's place in a batch as one number: files are read in order, and none has 2^40 rows.
+PLACE = "(g.file_no::BIGINT << 40) + g.source_row"
 
 Progress = Callable[[str, int, int], None]  # source, files done, files to do
 
@@ -272,7 +276,7 @@ class _Batch:
             part = self.work / f"part_{parts}.parquet"
             select = typed_select(self.contract, raw)
             try:
-                self.con.execute(f"COPY ({select}) TO {quote(str(part))} (FORMAT parquet, COMPRESSION lz4_raw)")
+                self.con.execute(f"COPY ({select}) TO {quote(str(part))} ({SPOOL})")
             except duckdb.InvalidInputException as error:  # the file's fault; any other error is ours and ends the run
                 if self.contract.format.reader != "jsonl":
                     raise
@@ -432,11 +436,11 @@ class _Batch:
         identity = ", ".join(f'"{c}"' for c in (*columns, *scope))
         self.con.execute(
             f"""CREATE OR REPLACE TABLE known_row AS
-            WITH first AS (SELECT {identity}, min((file_no, source_row)) AS kept, count(*) AS n FROM good GROUP BY ALL),
-            repeated AS (SELECT * FROM first WHERE n > 1)
+            WITH repeated AS (
+                SELECT {identity}, min({PLACE}) AS kept FROM good AS g GROUP BY {identity} HAVING count(*) > 1)
             SELECT g.file_no, g.source_row FROM good AS g JOIN repeated AS r
             ON {" AND ".join(f'g."{c}" IS NOT DISTINCT FROM r."{c}"' for c in (*columns, *scope))}
-            WHERE (g.file_no, g.source_row) <> r.kept"""
+            WHERE {PLACE} <> r.kept"""
         )
         if self.contract.mode == "append" and self.version > 0:
             self._find_rows_in_bronze(columns)
@@ -525,7 +529,7 @@ class _Batch:
         trace = "f.extra, n.source_file, n.source_sha256, n.source_time, n.delivered_time, f.source_row"
         reader = self.con.execute(
             f"SELECT {', '.join(columns)}, {trace} FROM fresh AS f JOIN file_name AS n USING (file_no)"
-        ).to_arrow_reader(65_536)
+        ).to_arrow_reader(16_384)
         entry = json.dumps(rows, default=lambda v: v.isoformat(), ensure_ascii=False)
         table.append_at(
             "bronze",

@@ -73,12 +73,22 @@ def attach_lake(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def attach_table(con: duckdb.DuckDBPyConnection, layer: str, name: str) -> None:
-    """(Re)create the view of one table, if it exists."""
+    """(Re)create the view of one table, if it exists.
+
+    Raises:
+        RuntimeError: naming the table and its place, when its log cannot be read.
+    """
+    import duckdb
+
     if exists(layer, name):
+        uri = table_uri(layer, name)
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {layer}")
-        con.execute(
-            f"CREATE OR REPLACE VIEW {layer}.\"{name}\" AS SELECT * FROM delta_scan('{table_uri(layer, name)}')"
-        )
+        try:
+            con.execute(f"CREATE OR REPLACE VIEW {layer}.\"{name}\" AS SELECT * FROM delta_scan('{uri}')")
+        except duckdb.Error as error:
+            cause = str(error).strip().splitlines()[0]
+            msg = f"{layer}.{name} ({uri}) est illisible, la restaurer d'une sauvegarde ou la reconstruire : {cause}"
+            raise RuntimeError(msg) from error
 
 
 def connect(*, attach: bool = True) -> duckdb.DuckDBPyConnection:
@@ -96,7 +106,8 @@ def connect_read_only() -> duckdb.DuckDBPyConnection:
     """A connection for queries typed by people: it sees the lake and can neither write nor read other files.
 
     DuckDB's in-memory database takes no harm; what is locked is the outside: after the views are made, only the lake's
-    own folder may be opened, and no setting may be changed back.
+    own folder may be opened, and no setting may be changed back. DuckDB does not tell reading that folder from writing
+    it: use `select`.
     """
     con = connect()
     con.execute(f"SET allowed_directories = ['{lake_uri()}', '{tmp_dir()}']")
@@ -105,4 +116,29 @@ def connect_read_only() -> duckdb.DuckDBPyConnection:
     return con
 
 
-__all__ = ["attach_lake", "attach_table", "connect", "connect_read_only", "extension_path", "lake_uri", "prepare"]
+def select(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
+    """Run one query, and nothing that is not a query: COPY or ATTACH would write where the tables are.
+
+    Raises:
+        duckdb.Error: when it is not SQL, not a single query, or cannot be answered.
+    """
+    import duckdb
+
+    kinds = [statement.type for statement in con.extract_statements(sql)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        found = ", ".join(kind.name for kind in kinds) or "rien"
+        msg = f"une seule requête de lecture est attendue (SELECT, FROM, DESCRIBE, SUMMARIZE…), trouvé : {found}"
+        raise duckdb.PermissionException(msg)
+    return con.execute(sql)
+
+
+__all__ = [
+    "attach_lake",
+    "attach_table",
+    "connect",
+    "connect_read_only",
+    "extension_path",
+    "lake_uri",
+    "prepare",
+    "select",
+]

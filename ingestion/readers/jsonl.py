@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # New top-level fields are looked for in the first lines only: reading every object twice would halve the speed.
 SAMPLE_LINES = 500
-MAX_OBJECT = 16 << 20  # bytes of one line
+BLOCK = 4 << 20  # bytes of lines counted at a time
+MAX_OBJECT = 1 << 20  # bytes of one line; DuckDB reads twice that at a time, so small means even work for its threads
 
 
 def select(path: Path, number: int, contract: SourceContract, notes: FileNotes) -> str | None:
@@ -155,19 +156,45 @@ def _dotted(base: str, path: str) -> str:
 
 
 def locate(file: SourceFile, contract: SourceContract, records: set[int]) -> dict[int, tuple[int, str]]:
-    """Physical line (from 1) and text of given records; blank lines are no records."""
+    """Physical line (from 1) and text of given records; blank lines are no records.
+
+    Whole blocks of lines are counted at once; only those with a wanted record are looked at line by line.
+    """
     del contract
     found: dict[int, tuple[int, str]] = {}
-    last, record = max(records, default=0), 0
+    wanted = sorted(records)
+    line_number = record = 0
     with file.open() as stream:
-        for line_number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
+        while len(found) < len(wanted) and (block := stream.read(BLOCK)):
+            block += stream.readline()
+            lines, filled = _count(block)
+            if record + filled >= wanted[len(found)]:
+                found |= _among(block.splitlines(keepends=True), line_number, record, records)
+            line_number += lines
+            record += filled
+    return found
+
+
+def _count(block: bytes) -> tuple[int, int]:
+    """Lines of a block, and those that are not blank."""
+    import numpy as np
+
+    characters = np.frombuffer(block, np.uint8)
+    starts = np.concatenate(([0], np.flatnonzero(characters == ord("\n")) + 1))
+    starts = starts[starts < len(block)]
+    if not np.isin(characters[starts], list(b" \t\r\n")).any():  # no line that could be blank
+        return len(starts), len(starts)
+    return len(starts), sum(map(bool, map(bytes.strip, block.split(b"\n"))))
+
+
+def _among(lines: list[bytes], line_number: int, record: int, records: set[int]) -> dict[int, tuple[int, str]]:
+    """Wanted records of a block that follows `line_number` lines and `record` records."""
+    found = {}
+    for number, line in enumerate(lines, start=line_number + 1):
+        if line.strip():
             record += 1
             if record in records:
-                found[record] = (line_number, line.decode("utf-8", errors="replace").rstrip("\r\n"))
-            if record >= last:
-                break
+                found[record] = (number, line.decode("utf-8", errors="replace").rstrip("\r\n"))
     return found
 
 
