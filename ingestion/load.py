@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +35,8 @@ from lake.home import home, landing_dir, tmp_dir
 if TYPE_CHECKING:
     import duckdb
 
-BATCH_BYTES = 1 << 30  # of landing bytes in one commit: bounds the spool on disk and the work lost by a crash
+BATCH_BYTES = 256 << 20  # of landing bytes in one commit: bounds the spool on disk and the work lost by a crash
+MEMORY = "400MB"  # of each of the two connections: one reads a batch while the other writes the one before
 BATCH_FILES = 1000  # ledger rows in one commit record stay under about 500 kB
 # A column of which at least half of a file's rows cannot be read has changed its type; below, rows are at fault.
 # Files under 20 rows say too little for that and are judged row by row. So for rows of the wrong width.
@@ -44,7 +44,7 @@ FLIP_SHARE, FLIP_ROWS = 0.5, 20
 RAW_SHOWN = 2000  # characters of a refused line kept in quarantine; the whole line stays in landing
 LEDGER_KEY = "datanevers.files"
 # Read once or twice and thrown away: fast to write counts, small does not.
-SPOOL = "FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1"
+SPOOL = "FORMAT parquet, COMPRESSION lz4_raw"
 # A row's place in a batch as one number: files are read in order, and none has 2^40 rows.
 PLACE = "(g.file_no::BIGINT << 40) + g.source_row"
 
@@ -134,18 +134,41 @@ def ingest(
     ensure_tables([contract])
     locks = home() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"ingest_{contract.id}.lock"), engine.connect(attach=False) as con:
-        recover(contract, con)
-        waiting = _pending(con, [contract], landing).get(contract.id, [])
+    with (
+        FileLock(locks / f"ingest_{contract.id}.lock"),
+        engine.connect(attach=False, memory=MEMORY) as one,
+        engine.connect(attach=False, memory=MEMORY) as other,
+    ):
+        recover(contract, one)
+        waiting = _pending(one, [contract], landing).get(contract.id, [])
         todo = [c for c in waiting if _within(c, contract, days)]
-        total = Ingested(contract.id)
-        for done, batch in _batches(todo):
-            if progress:
-                progress(contract.id, done, len(todo))
-            total += _Batch(con, contract, batch, run_id).run()
-        if progress and todo:
-            progress(contract.id, len(todo), len(todo))
-        return total
+        batches = [
+            _Batch((one, other)[number % 2], contract, containers, run_id)
+            for number, containers in enumerate(_batches(todo))
+        ]
+        return _run(batches, contract, progress)
+
+
+def _run(batches: Sequence[_Batch], contract: SourceContract, progress: Progress | None) -> Ingested:
+    """Commit each batch while the next one is read: reading and writing each leave processors idle."""
+    total = Ingested(contract.id)
+    done, todo = 0, sum(len(b.containers) for b in batches)
+    try:
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            reading = [ahead.submit(batch.read) for batch in batches[:1]]
+            for number, batch in enumerate(batches):
+                if progress:
+                    progress(contract.id, done, todo)
+                reading[number].result()
+                reading += [ahead.submit(following.read) for following in batches[number + 1 : number + 2]]
+                total += batch.write()
+                done += len(batch.containers)
+    finally:
+        for batch in batches:
+            batch.clear()
+    if progress and todo:
+        progress(contract.id, done, todo)
+    return total
 
 
 def ensure_tables(contracts: Iterable[SourceContract]) -> None:
@@ -176,17 +199,17 @@ def _put_ledger(rows: Sequence[dict[str, Any]]) -> None:
     ops.put("ingest_file", rows, key=("source", "file", "sha256"))
 
 
-def _batches(todo: Sequence[Container]) -> Iterator[tuple[int, list[Container]]]:
+def _batches(todo: Sequence[Container]) -> Iterator[list[Container]]:
     batch: list[Container] = []
     size = 0
-    for index, container in enumerate(todo):
+    for container in todo:
         if batch and (size + container.bytes > BATCH_BYTES or len(batch) >= BATCH_FILES):
-            yield index - len(batch), batch
+            yield batch
             batch, size = [], 0
         batch.append(container)
         size += container.bytes
     if batch:
-        yield len(todo) - len(batch), batch
+        yield batch
 
 
 class _Batch:
@@ -201,23 +224,29 @@ class _Batch:
         self.run_id = run_id
         self.now = datetime.now(UTC)
         self.fingerprint = contract_sha256(contract.id)
-        self.work = Path(tempfile.mkdtemp(prefix="ingest_", dir=tmp_dir()))
+        self.work = tmp_dir() / f"ingest_{uuid.uuid4().hex}"
         self.version = -1
         self.files: list[Incoming] = []
         self.seen: list[tuple[SourceFile, str]] = []  # files of the batch, known ones too, with their hash
 
-    def run(self) -> Ingested:
-        """All steps; the scratch folder is removed whatever happens."""
-        try:
-            self._read_ledger()
-            self._spool()
-            self._settle_clock()
-            self._judge()
-            rows = self._commit()
-            self._remember()
-            return self._summary(rows)
-        finally:
-            shutil.rmtree(self.work, ignore_errors=True)
+    def read(self) -> None:
+        """Steps 1 and 2: the files are in the spool, and it is known which are held back."""
+        self.work.mkdir()
+        self._read_ledger()
+        self._spool()
+        self._settle_clock()
+        self._judge()
+
+    def write(self) -> Ingested:
+        """Steps 3 to 6."""
+        rows = self._commit()
+        self._remember()
+        self.clear()
+        return self._summary(rows)
+
+    def clear(self) -> None:
+        """Remove the scratch folder."""
+        shutil.rmtree(self.work, ignore_errors=True)
 
     # 1. what there is to read ------------------------------------------------------------------------------------
 
@@ -608,9 +637,11 @@ class _Batch:
     def _row_entries(self, incoming: Incoming, faults: list[tuple[int, str, str | None, int]]) -> list[dict[str, Any]]:
         if not faults and not incoming.notes.rejects:
             return []
-        reader = jsonl if self.contract.format.reader == "jsonl" else delimited
         records = {row for row, *_ in faults} | {row for row, *_ in incoming.notes.rejects}
-        places = reader.locate(incoming.file, self.contract, records)
+        if self.contract.format.reader == "jsonl":
+            places = jsonl.locate(incoming.file, records, incoming.rows_read)
+        else:
+            places = delimited.locate(incoming.file, self.contract, records)
         entries = []
         for row, column, value, clock in faults:
             line, raw = places.get(row, (None, None))

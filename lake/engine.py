@@ -35,13 +35,14 @@ def extension_path(name: str) -> str:
     return str(found[-1])
 
 
-def prepare(con: duckdb.DuckDBPyConnection) -> None:
+def prepare(con: duckdb.DuckDBPyConnection, memory: str | None = None) -> None:
     """Load extensions and set limits on any DuckDB connection (ours or dbt's)."""
     con.execute("SET autoinstall_known_extensions = false")
     con.execute("SET autoload_known_extensions = false")
     con.execute(f"LOAD '{extension_path('delta')}'")
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+    con.execute("SET enable_progress_bar = false")  # it writes to stdout, where `--json` promises one document
+    con.execute(f"SET memory_limit = '{memory or MEMORY_LIMIT}'")
     con.execute(f"SET temp_directory = '{tmp_dir() / 'spill'}'")
     if lake_is_remote():
         con.execute(f"LOAD '{extension_path('httpfs')}'")
@@ -91,12 +92,15 @@ def attach_table(con: duckdb.DuckDBPyConnection, layer: str, name: str) -> None:
             raise RuntimeError(msg) from error
 
 
-def connect(*, attach: bool = True) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB, in UTC, that sees the lake as views `<layer>.<table>` when `attach` is true."""
+def connect(*, attach: bool = True, memory: str | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB, in UTC, that sees the lake as views `<layer>.<table>` when `attach` is true.
+
+    `memory` is what it may use before it spills to disk, `DATANEVERS_MEMORY` (800MB) by default.
+    """
     import duckdb
 
     con = duckdb.connect(config={"custom_user_agent": "datanevers"})
-    prepare(con)
+    prepare(con, memory)
     if attach:
         attach_lake(con)
     return con

@@ -287,12 +287,12 @@ def query(
     """Interroger le lac en lecture seule."""
     import duckdb
 
-    from lake.engine import connect_read_only
+    from lake.engine import connect_read_only, select
     from orchestration.runs import rows
 
     with connect_read_only() as con:
         try:
-            cursor = con.execute(sql)
+            cursor = select(con, sql)
         except duckdb.Error as error:
             typer.echo(f"requête refusée : {error}", err=True)
             raise typer.Exit(1) from error
@@ -327,16 +327,22 @@ def main() -> None:
     """Entry point: an unexpected error is one line on stderr and code 1; the whole story is in ops.failure."""
     try:
         app()
-    except (RuntimeError, OSError, ValueError) as error:
-        typer.echo(f"datanevers : {error}", err=True)
+    except Exception as error:  # noqa: BLE001 - the end of the process: whatever it is, a person has to be told
+        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        typer.echo(f"datanevers : {line}", err=True)
         _note_failure(error)
         sys.exit(1)
 
 
 def _note_failure(error: Exception) -> None:
+    import traceback
+    from contextlib import suppress
+
     if landing_dir().parent.is_dir():
         run_id = f"command-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-        pipeline.fail(run_id, "command", " ".join(sys.argv[1:3]), f"{type(error).__name__}: {error}"[:2000])
+        story = "".join(traceback.format_exception(error))
+        with suppress(Exception):  # it may be the lake itself that is broken, and the person has been told
+            pipeline.fail(run_id, "command", " ".join(sys.argv[1:3]), story[-4000:])
 
 
 __all__ = ["app", "home", "main"]

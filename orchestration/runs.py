@@ -94,9 +94,13 @@ def _alive(pid: int) -> bool:
 
 
 def _first_error(result: dg.ExecuteInProcessResult) -> str:
-    failed = [e for e in result.all_events if e.is_step_failure]
-    errors = [e.step_failure_data.error for e in failed]
-    return next((err.to_string() for err in errors if err), "l'exécution a échoué sans message")
+    """The step that broke down first and the cause at the bottom; Dagster keeps the stack."""
+    for event in result.all_events:
+        if event.is_step_failure and (error := event.step_failure_data.error):
+            while error.cause is not None:
+                error = error.cause
+            return f"{event.step_key} : {error.message.strip()}"
+    return "l'exécution a échoué sans message"
 
 
 def _selection(step: Step, sources: Sequence[str]) -> list[dg.AssetKey] | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # New top-level fields are looked for in the first lines only: reading every object twice would halve the speed.
 SAMPLE_LINES = 500
-BLOCK = 4 << 20  # bytes of lines counted at a time
+BLOCK = 1 << 18  # bytes of lines counted at a time
 MAX_OBJECT = 1 << 20  # bytes of one line; DuckDB reads twice that at a time, so small means even work for its threads
 
 
@@ -155,40 +155,32 @@ def _dotted(base: str, path: str) -> str:
     return base + "".join(f'."{step}"' for step in _steps(path))
 
 
-def locate(file: SourceFile, contract: SourceContract, records: set[int]) -> dict[int, tuple[int, str]]:
+def locate(file: SourceFile, records: set[int], count: int) -> dict[int, tuple[int, str]]:
     """Physical line (from 1) and text of given records; blank lines are no records.
 
-    Whole blocks of lines are counted at once; only those with a wanted record are looked at line by line.
+    Args:
+        file: the file the records are in.
+        records: record numbers, from 1.
+        count: how many records the file has. When it has as many lines, none is blank, and counting line ends is all
+            there is to do; otherwise every line is looked at.
     """
-    del contract
     found: dict[int, tuple[int, str]] = {}
-    wanted = sorted(records)
-    line_number = record = 0
+    before = 0
     with file.open() as stream:
-        while len(found) < len(wanted) and (block := stream.read(BLOCK)):
+        while block := stream.read(BLOCK):
             block += stream.readline()
-            lines, filled = _count(block)
-            if record + filled >= wanted[len(found)]:
-                found |= _among(block.splitlines(keepends=True), line_number, record, records)
-            line_number += lines
-            record += filled
-    return found
+            lines = block.count(b"\n") + (not block.endswith(b"\n"))
+            if any(before < record <= before + lines for record in records):
+                found |= _among(block.splitlines(keepends=True), before, before, records)
+            before += lines
+    if before == count:
+        return found
+    with file.open() as stream:
+        return _among(stream, 0, 0, records)
 
 
-def _count(block: bytes) -> tuple[int, int]:
-    """Lines of a block, and those that are not blank."""
-    import numpy as np
-
-    characters = np.frombuffer(block, np.uint8)
-    starts = np.concatenate(([0], np.flatnonzero(characters == ord("\n")) + 1))
-    starts = starts[starts < len(block)]
-    if not np.isin(characters[starts], list(b" \t\r\n")).any():  # no line that could be blank
-        return len(starts), len(starts)
-    return len(starts), sum(map(bool, map(bytes.strip, block.split(b"\n"))))
-
-
-def _among(lines: list[bytes], line_number: int, record: int, records: set[int]) -> dict[int, tuple[int, str]]:
-    """Wanted records of a block that follows `line_number` lines and `record` records."""
+def _among(lines: Iterable[bytes], line_number: int, record: int, records: set[int]) -> dict[int, tuple[int, str]]:
+    """Wanted records among lines that follow `line_number` lines and `record` records."""
     found = {}
     for number, line in enumerate(lines, start=line_number + 1):
         if line.strip():

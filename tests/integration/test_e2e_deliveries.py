@@ -78,7 +78,7 @@ def test_with_nothing_new_nothing_changes_and_it_says_so(same_town: Town) -> Non
     """As a person runs it, the start of Python included."""
     versions, files = same_town.versions(), traces(same_town)
     said = same_town.cold("run").ok()
-    print(f"a run with nothing new took {said.seconds:.1f} s")
+    print(f"a run with nothing new took {said.seconds:.1f} s")  # noqa: T201 - the figure is wanted
     assert "Rien de nouveau" in said.out
     assert same_town("run", "--json").ok().document["changed"] is False
     assert same_town.versions() == versions

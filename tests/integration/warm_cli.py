@@ -54,6 +54,7 @@ def main() -> None:
     root = Path(__file__).resolve().parents[2]
     sys.path.insert(0, str(root))
     os.chdir(root)
+    sys.modules["pyspark"] = None  # type: ignore[assignment]  # GX imports any Spark it finds; no command wants it
     for name in HEAVY:
         importlib.import_module(name)
     importlib.import_module(
