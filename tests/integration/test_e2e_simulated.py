@@ -121,6 +121,7 @@ def test_a_broken_value_is_seen(town: Town, tmp_path: Path) -> None:
     assert errors(broken, good / "schema.json")
 
 
+@pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated")
 def test_the_catalogue_is_one_graph_in_three_notations(town: Town) -> None:
     from rdflib import DCAT, RDF, Graph, URIRef
     from rdflib.compare import isomorphic

@@ -29,6 +29,8 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 SAMPLE = 50
 
+pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def ended(first_run: Done) -> None:
@@ -101,7 +103,12 @@ def test_polars_nested(town: Town) -> None:
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session on a Spark Connect server without a JVM."""
+    import pyspark
     from pyspark.sql import SparkSession
+
+    # else pyspark ends a process that was not started from a bin folder, as workers of pytest are not
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SPARK_HOME", str(Path(pyspark.__file__).parent))
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -121,6 +128,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     finally:
         server.terminate()
         server.wait(timeout=30)
+        patch.undo()
 
 
 def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
