@@ -255,8 +255,8 @@ def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
     if isinstance(outcome.result, RunExecutionResult):
         for node in outcome.result.results:
             kind = node.node.resource_type
-            if kind in ("model", "test", "unit_test", "seed"):
-                group = result.tests if kind in ("test", "unit_test") else result.models
+            if kind in ("model", "test", "seed"):
+                group = result.models if kind in ("model", "seed") else result.tests
                 group[node.node.name] = str(node.status)
                 result.messages[node.node.name] = node.message or ""
                 result.seconds[node.node.name] = node.execution_time
@@ -319,7 +319,8 @@ def publish(verdicts: dict[str, Verdict], *, run_id: str) -> PublishReport:
     fingerprint = publish_fingerprint(completed().get("build"))
     with engine.connect() as con:
         report = publish_tree(con, load_cards(), verdicts, run_id=run_id)
-    complete("publish", fingerprint, run_id)
+    if {card.id for card in load_cards()} <= verdicts.keys():  # one dataset published alone leaves work for the others
+        complete("publish", fingerprint, run_id)
     return report
 
 

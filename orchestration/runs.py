@@ -68,8 +68,8 @@ def execute(step: Step, *, tags: dict[str, str], sources: Sequence[str] = ()) ->
             raise_on_error=False,
         )
     report = report_of(result.run_id)
-    if not result.success and not report.failures and not report.held_back:
-        raise RuntimeError(_first_error(result))
+    if broken := _broken_steps(result):
+        raise RuntimeError("; ".join(broken))
     return report
 
 
@@ -93,18 +93,22 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _first_error(result: dg.ExecuteInProcessResult) -> str:
-    """The step that broke down first and the cause at the bottom; Dagster keeps the stack."""
+def _broken_steps(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Steps that broke down, with the cause at the bottom; Dagster keeps the stack.
+
+    A step that failed in words (`dg.Failure`) told what is held back or is in ops.failure: it is not among them.
+    """
+    broken = []
     for event in result.all_events:
-        if event.is_step_failure and (error := event.step_failure_data.error):
-            while error.cause is not None:
+        if event.is_step_failure and event.step_failure_data.user_failure_data is None:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
                 error = error.cause
-            return f"{event.step_key} : {error.message.strip()}"
-    return "l'exécution a échoué sans message"
+            broken.append(f"{event.step_key} : {error.message.strip() if error else 'échec sans message'}")
+    return broken
 
 
-def _selection(step: Step, sources: Sequence[str]) -> list[dg.AssetKey] | None:
-
+def _selection(step: Step, sources: Sequence[str]) -> list[dg.AssetKey]:
     from orchestration import assets
     from publication.card import load_cards
 
