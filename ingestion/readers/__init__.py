@@ -16,6 +16,10 @@ from dataclasses import dataclass, field
 MAX_REFUSED = 100_000
 
 
+class Unusable(Exception):
+    """The file as a whole cannot be used; the message says why and what to do, in French."""
+
+
 @dataclass
 class FileNotes:
     """What a reader notices about one file besides its records.

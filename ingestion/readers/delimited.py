@@ -1,6 +1,7 @@
 """Delimited text (CSV and its French cousins) to raw text columns, as a stream of Arrow batches.
 
-Belongs here: header, metadata header, quoting, ragged rows. Does not: decimal commas or dates (typing.py).
+Belongs here: header, metadata header, quoting, ragged rows. Does not: which column is which (tabular.py), decimal
+commas or dates (typing.py).
 """
 
 from __future__ import annotations
@@ -10,36 +11,21 @@ import io
 from typing import TYPE_CHECKING
 
 from ingestion.landing import UNREADABLE, SourceFile, Stream
-from ingestion.readers import MAX_REFUSED, FileNotes
+from ingestion.readers import MAX_REFUSED, FileNotes, Unusable, tabular
+from ingestion.readers.tabular import raw_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
-    from ingestion.contract import Column, SourceContract
+    from ingestion.contract import SourceContract
+
+__all__ = ["locate", "raw_schema", "read"]
 
 BLOCK = 1 << 20  # a record longer than this is no record of a table; it bounds memory
-NO_LINES_ABOVE = 1  # the header line itself
 RAW_KEPT = 2000  # characters of a ragged line
 csv.field_size_limit(4 * BLOCK)  # Python's own limit, 128 kB, is under what Arrow lets through (up to three blocks)
-
-
-def raw_schema(contract: SourceContract) -> pa.Schema:
-    """Schema of the batches: contract columns as text, then extra, source_row, file_no."""
-    import pyarrow as pa
-
-    columns = [pa.field(c.name, _raw_type(c)) for c in contract.columns]
-    extra = pa.field("extra", pa.map_(pa.string(), pa.string()))
-    return pa.schema([*columns, extra, pa.field("source_row", pa.int64()), pa.field("file_no", pa.int32())])
-
-
-def _raw_type(column: Column) -> pa.DataType:
-    import pyarrow as pa
-
-    if column.type != "nested":
-        return pa.string()
-    return pa.list_(pa.struct([pa.field(f.name, pa.string()) for f in column.fields]))
 
 
 def read(
@@ -68,6 +54,8 @@ def read(
             notes[number].hold(f"encodage : {contract.format.encoding} attendu, octet invalide ({error.reason})")
         except csv.Error as error:
             notes[number].hold(f"en-tête illisible ({error}) : fins de ligne LF ou CRLF attendues")
+        except Unusable as error:
+            notes[number].hold(str(error))
         except UNREADABLE as error:
             notes[number].hold(f"fichier illisible ({error}) : le redéposer complet")
 
@@ -89,8 +77,8 @@ def _read_one(
         notes.hold(head)
         return
     header, constants = head
-    places = _places(header, constants, contract, notes)
-    if notes.held:
+    found = tabular.layout(header, constants, contract, notes)
+    if found is None:
         return
 
     def ragged(row: pacsv.InvalidRow) -> str:
@@ -118,18 +106,13 @@ def _read_one(
             column_types={name: pa.string() for name in header}, strings_can_be_null=False
         ),
     )
-    unknown = [i for i, name in enumerate(header) if name in notes.new_columns]
     read = 0
     for batch in reader:
         rows = _row_numbers(read, batch.num_rows, [n for n, _, _ in notes.rejects])
         read = int(rows[-1]) if len(rows) else read
         notes.multiline = notes.multiline or _has_newline(batch)
-        trace = [
-            _extra(batch, unknown, header),
-            pa.array(rows, pa.int64()),
-            pa.repeat(pa.scalar(number, pa.int32()), len(rows)),
-        ]
-        yield pa.RecordBatch.from_arrays([*_columns(batch, places, contract), *trace], schema=raw_schema(contract))
+        yield from tabular.batches(found, batch.columns, rows, number, contract)
+    notes.rejects[:] = [(tabular.first_record(found, n), text, reason) for n, text, reason in notes.rejects]
 
 
 def _has_newline(batch: pa.RecordBatch) -> bool:
@@ -163,21 +146,23 @@ def _codec(encoding: str) -> str:
 def _read_head(stream: Stream, file: SourceFile, contract: SourceContract) -> tuple[list[str], dict[str, str]] | str:
     """Header names and constant values (`meta:`, `file:`) of a file, or why there is no usable header."""
     fmt = contract.format
-    constants: dict[str, str] = {}
-    if match := contract.file_pattern.match(file.base_name):
-        constants |= {f"file:{k}": v for k, v in match.groupdict().items() if v is not None}
+    constants = tabular.file_constants(file, contract)
     if fmt.preamble is not None:
         names, values = _line(stream, contract), _line(stream, contract)
         if len(names) != len(values):
             return f"en-tête de métadonnées : {len(names)} noms en ligne 1, {len(values)} valeurs en ligne 2"
         constants |= {f"meta:{k}": v for k, v in zip(names, values, strict=True)}
+    for _ in range(1, fmt.header_row):
+        stream.readline(BLOCK)
     header = _line(stream, contract)
     if not any(header):
         return "pas de ligne d'en-tête"
-    if len(set(header)) < len(header):
-        twice = sorted({h for h in header if header.count(h) > 1})
-        return f"en-tête : colonnes en double {twice}"
     return header, constants
+
+
+def _lines_above(contract: SourceContract) -> int:
+    """Lines above the first record."""
+    return (2 if contract.format.preamble is not None else 0) + contract.format.header_row
 
 
 def _line(stream: Stream, contract: SourceContract) -> list[str]:
@@ -193,27 +178,6 @@ def _csv_reader(lines: Iterable[str], contract: SourceContract, *, strict: bool 
     return csv.reader(lines, delimiter=fmt.delimiter, quotechar=fmt.quote, strict=strict)
 
 
-def _places(
-    header: list[str], constants: dict[str, str], contract: SourceContract, notes: FileNotes
-) -> dict[str, int | str | None]:
-    """For each contract column: index in the file, constant text, or None; notes what is new, missing or fatal."""
-    places: dict[str, int | str | None] = {}
-    used: set[str] = set()
-    for column in contract.columns:
-        paths = column.paths(None)
-        found = next((p for p in paths if p in header or p in constants), None)
-        used |= {p for p in paths if p in header}
-        places[column.name] = None if found is None else (header.index(found) if found in header else constants[found])
-        if found is None and column.required:
-            wanted = " ou ".join(paths)
-            notes.held = f"colonne obligatoire absente : « {wanted} » ; colonnes trouvées : {', '.join(header[:12])}"
-            notes.missing_columns.append(paths[0])
-        elif found is None and not column.optional:
-            notes.missing_columns.append(paths[0])
-    notes.new_columns.extend(name for name in header if name not in used)
-    return places
-
-
 def _row_numbers(read: int, count: int, rejected: list[int]) -> pa.Int64Array:
     """Record numbers of the next `count` good records after record `read`, leaving out the rejected ones."""
     import numpy as np
@@ -222,64 +186,51 @@ def _row_numbers(read: int, count: int, rejected: list[int]) -> pa.Int64Array:
     return candidates[~np.isin(candidates, rejected)][:count]
 
 
-def _columns(
-    batch: pa.RecordBatch, places: dict[str, int | str | None], contract: SourceContract
-) -> Iterator[pa.Array]:
-    """The contract's columns, in its order: from the file, or one text all along (null when there is none)."""
-    import pyarrow as pa
-
-    for column in contract.columns:
-        place = places[column.name]
-        constant = isinstance(place, str) or place is None
-        yield pa.repeat(pa.scalar(place, pa.string()), batch.num_rows) if constant else batch.column(place)
-
-
-def _extra(batch: pa.RecordBatch, unknown: list[int], header: list[str]) -> pa.Array:
-    """Map of the columns that the contract does not know, name to text."""
-    import numpy as np
-    import pyarrow as pa
-
-    count, width = batch.num_rows, len(unknown)
-    kind = pa.map_(pa.string(), pa.string())
-    if not width:
-        return pa.nulls(count, kind)
-    order = np.arange(count * width).reshape(width, count).T.ravel()  # column after column -> row after row
-    values = pa.concat_arrays([batch.column(i) for i in unknown]).take(pa.array(order))
-    keys = pa.array([header[i] for i in unknown] * count, pa.string())
-    return pa.MapArray.from_arrays(pa.array(np.arange(count + 1) * width, pa.int32()), keys, values).cast(kind)
-
-
 def locate(file: SourceFile, contract: SourceContract, records: set[int]) -> dict[int, tuple[int, str]]:
     """Physical line (from 1) and text of given records, by reading the file again up to the last of them.
 
     Only files with something to quarantine pay for this second pass.
     """
+    width = _records_of_a_line(file, contract)
+    wanted: dict[int, list[int]] = {}
+    for record in records:
+        wanted.setdefault((record - 1) // width + 1, []).append(record)
     found: dict[int, tuple[int, str]] = {}
-    above = 2 if contract.format.preamble is not None else 0
+    above = _lines_above(contract)
     with file.open() as stream:
         text = io.TextIOWrapper(stream, encoding=contract.format.encoding, errors="replace", newline="")
-        kept = _Remember(text)
-        reader = _csv_reader(kept, contract)
-        last, record = max(records, default=0), 0 - NO_LINES_ABOVE - above
-        for cells in reader:
+        for _ in range(above):
+            text.readline()
+        kept = _Remember(text, above)
+        last, line = max(wanted, default=0), 0
+        for cells in _csv_reader(kept, contract):
             start = kept.start
             kept.forget()
-            record += 1 if cells else 0
-            if record in records and cells:
-                found[record] = (start, kept.text.rstrip("\r\n"))
-            if record >= last:
+            line += 1 if cells else 0
+            if cells and line in wanted:
+                found |= dict.fromkeys(wanted[line], (start, kept.text.rstrip("\r\n")))
+            if line >= last:
                 break
         text.detach()
     return found
 
 
+def _records_of_a_line(file: SourceFile, contract: SourceContract) -> int:
+    if contract.format.unpivot is None:
+        return 1
+    with file.open() as stream:
+        head = _read_head(stream, file, contract)
+    found = None if isinstance(head, str) else tabular.layout(*head, contract, FileNotes())
+    return found.width if found else 1
+
+
 class _Remember:
     """Iterates over lines and keeps the text and first line number of the record under way."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], before: int = 0) -> None:
         self._lines = iter(lines)
         self._fresh = True
-        self._count = 0
+        self._count = before
         self.start = 0
         self.text = ""
 

@@ -10,21 +10,38 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from ingestion.typing import quote
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ingestion.contract import Column, SourceContract
     from ingestion.landing import SourceFile
     from ingestion.readers import FileNotes
 
-# New top-level fields are looked for in the first lines only: reading every object twice would halve the speed.
+# Lines that tell the dialect and most fields. Of a longer file DuckDB lists the names of all objects besides, which
+# costs a quarter of the time it takes to read them.
 SAMPLE_LINES = 500
 BLOCK = 1 << 18  # bytes of lines counted at a time
 MAX_OBJECT = 1 << 20  # bytes of one line; DuckDB reads twice that at a time, so small means even work for its threads
+MAX_NEW = 500  # unknown fields; more are values used as names, of which no table can be made
+BOM = b"\xef\xbb\xbf"
+FLAT = ("doc:", "up:")  # names with a prefix are one field, whatever dots are in them
+OURS = ("const:", "file:")  # values that are not in the objects
+ITEM = "item_of_group"  # in lambdas; a field of that name would hide it
 
 
-def select(path: Path, number: int, contract: SourceContract, notes: FileNotes) -> str | None:
+def select(
+    path: Path,
+    number: int,
+    contract: SourceContract,
+    notes: FileNotes,
+    *,
+    groups: Mapping[str, str] | None = None,
+) -> str | None:
     """SQL that yields the raw rows of an unpacked file, or None when notes say that it is held.
 
     Rows come in file order but without `source_row`: numbering them here would keep DuckDB on one thread. The caller
@@ -35,37 +52,77 @@ def select(path: Path, number: int, contract: SourceContract, notes: FileNotes) 
         number: becomes `file_no`.
         contract: which fields become which columns, per variant.
         notes: filled with drift, or with the reason why the file is held.
+        groups: named groups of the file's name, which the contract may read as `file:GROUP`.
     """
-    samples = _samples(path)
+    samples, faulty, whole = _samples(path)
     if not samples:
-        notes.held = "aucun objet JSON lisible : une ligne = un objet est attendu"
+        notes.hold("aucun objet JSON lisible : une ligne = un objet est attendu")
         return None
-    fields = list(dict.fromkeys(key for sample in samples for key in sample))
-    variant = next((v.name for v in contract.variants if v.has_field in samples[0]), None)
+    names = [] if whole else _all_names(path)
+    fields = [
+        name for name in dict.fromkeys([*(key for sample in samples for key in sample), *names]) if name is not None
+    ]
+    variant = next((v.name for v in contract.variants if v.has_field and _has(samples[0], v.has_field)), None)
     if contract.variants and variant is None:
-        wanted = " ou ".join(v.has_field for v in contract.variants)
-        notes.held = f"format inconnu : champ {wanted} attendu, trouvés : {', '.join(fields[:8])} (autre serveur ?)"
+        wanted = " ou ".join(v.has_field or "" for v in contract.variants)
+        notes.hold(f"format inconnu : champ {wanted} attendu, trouvés : {', '.join(fields[:8])} (autre serveur ?)")
         return None
     tree = _tree(contract, variant)
     notes.new_columns.extend(f for f in fields if f not in tree)
-    return _sql(path, number, contract, variant, tree=tree, new=notes.new_columns)
+    if len(notes.new_columns) > MAX_NEW:
+        notes.hold(f"plus de {MAX_NEW} champs inconnus ({', '.join(notes.new_columns[:8])}…) : autre format ?")
+        return None
+    query = _Query(path, number, contract, variant, groups or {})
+    return query.sql(tree, notes.new_columns, faulty=faulty or None in names)
 
 
-def _samples(path: Path) -> list[dict[str, Any]]:
-    found = []
+def _samples(path: Path) -> tuple[list[dict[str, Any]], bool, bool]:
+    """Objects of the first lines, whether some of those lines are not JSON, and whether there are no other lines."""
+    found, faulty = [], False
     with path.open("rb") as stream:
         for line in islice(stream, SAMPLE_LINES):
             try:
-                value = json.loads(line)
-            except ValueError:
+                value = orjson.loads(line.removeprefix(BOM))
+            except orjson.JSONDecodeError:
+                faulty |= bool(line.strip())
                 continue
             if isinstance(value, dict):
                 found.append(value)
-    return found
+        return found, faulty, not stream.read(1)
+
+
+def _all_names(path: Path) -> list[str | None]:
+    """Top-level field names of all objects of a file, in name order; None among them when some line is not JSON."""
+    import duckdb
+
+    with duckdb.connect(config={"memory_limit": "200MB"}) as con:
+        con.execute("SET enable_progress_bar = false")
+        names = "unnest(coalesce(json_keys(json), [NULL]))"
+        return [row[0] for row in con.execute(f"SELECT DISTINCT {names} FROM {_objects(path)} ORDER BY 1").fetchall()]
+
+
+def _objects(path: Path) -> str:
+    return f"read_json_objects({quote(str(path))}, {_OPTIONS})"
+
+
+_OPTIONS = (
+    f"format='newline_delimited', ignore_errors=true, maximum_object_size={MAX_OBJECT}, compression='uncompressed'"
+)
+
+
+def _has(sample: Any, path: str) -> bool:
+    for step in path.split("."):
+        if not isinstance(sample, dict) or step not in sample:
+            return False
+        sample = sample[step]
+    return True
+
+
+# What the contract reads ----------------------------------------------------------------------------------------------
 
 
 def _steps(path: str) -> list[str]:
-    return path.split(".")
+    return [path] if path.startswith(FLAT) else path.split(".")
 
 
 def _tree(contract: SourceContract, variant: str | None) -> dict[str, Any]:
@@ -73,26 +130,28 @@ def _tree(contract: SourceContract, variant: str | None) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for column in contract.columns:
         for path in column.paths(variant):
-            if column.type == "nested":
-                group: dict[str, Any] = tree.setdefault(path, [{}])[0]
-                for field in column.fields:
-                    if (inner := field.path(variant)) is not None:
-                        _plant(group, _steps(inner))
-            else:
+            if path.startswith(OURS):
+                continue
+            if column.type != "nested":
                 _plant(tree, _steps(path))
+                continue
+            group = _plant(tree, [*_steps(path)[:-1], f"{_steps(path)[-1]}[]"])
+            for field in column.fields:
+                if (inner := field.path(variant)) is not None:
+                    _plant(group, _steps(inner))
     return tree
 
 
-def _plant(tree: dict[str, Any], steps: list[str]) -> None:
+def _plant(tree: dict[str, Any], steps: list[str]) -> Any:
+    """Make room for a path; gives the dict of a group that ends it."""
     head, rest = steps[0], steps[1:]
     if head.endswith("[]"):
         group = tree.setdefault(head[:-2], [{}])
-        _plant(group[0], rest)
-    elif rest:
+        return _plant(group[0], rest) if rest else group[0]
+    if rest:
         node = tree.setdefault(head, {})
-        _plant(node[0] if isinstance(node, list) else node, rest)
-    else:
-        tree.setdefault(head, None)
+        return _plant(node[0] if isinstance(node, list) else node, rest)
+    return tree.setdefault(head, None)
 
 
 def _type(node: Any) -> str:
@@ -100,11 +159,16 @@ def _type(node: Any) -> str:
         return "VARCHAR"  # scalars arrive as text: what cannot be read is seen, not nulled
     if isinstance(node, list):
         return f"{_type(node[0])}[]"
-    return "STRUCT(" + ", ".join(f'"{k}" {_type(v)}' for k, v in node.items()) + ")"
+    return "STRUCT(" + ", ".join(f"{_name(k)} {_type(v)}" for k, v in node.items()) + ")"
+
+
+def _name(text: str) -> str:
+    """A field name as SQL identifier."""
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _columns(tree: dict[str, Any]) -> str:
-    return ", ".join(f"\"{name}\": '{_type(node)}'" for name, node in tree.items())
+    return ", ".join(f"{_name(name)}: {quote(_type(node))}" for name, node in tree.items())
 
 
 def declared_columns(contract: SourceContract, variant: str | None) -> str:
@@ -112,47 +176,108 @@ def declared_columns(contract: SourceContract, variant: str | None) -> str:
     return "{" + _columns(_tree(contract, variant)) + "}"
 
 
-def _sql(
-    path: Path, number: int, contract: SourceContract, variant: str | None, *, tree: dict[str, Any], new: Iterable[str]
-) -> str:
-    # a field under a new name is read as JSON and kept in `extra`
-    extras = list(new)
-    columns = _columns(tree) + "".join(f", \"{name}\": 'JSON'" for name in extras)
-    exprs = [f"{_value(c, variant)} AS {c.name}" for c in contract.columns]
-    extra = "NULL"
-    if extras:
-        pairs = ", ".join(f"'{n.replace(chr(39), chr(39) * 2)}', \"{n}\"" for n in extras)
-        extra = f"nullif(json_merge_patch('{{}}', json_object({pairs})), '{{}}')"
-    quoted = str(path).replace("'", "''")
-    return (
-        f"SELECT {', '.join(exprs)}, {extra} AS extra, {number}::INTEGER AS file_no "
-        f"FROM read_json('{quoted}', format='newline_delimited', columns={{{columns}}}, ignore_errors=true, "
-        f"maximum_object_size={MAX_OBJECT}, compression='uncompressed')"
-    )
+def _structure(node: Any) -> Any:
+    """What `from_json` wants to know of a tree."""
+    if node is None:
+        return "VARCHAR"
+    if isinstance(node, list):
+        return [_structure(node[0])]
+    return {name: _structure(inner) for name, inner in node.items()}
 
 
-def _value(column: Column, variant: str | None) -> str:
-    paths = column.paths(variant)
-    if not paths:
-        return "NULL::VARCHAR"
-    if column.type == "nested":
-        places = {f.name: f.path(variant) for f in column.fields}
-        inner = ", ".join(f"'{name}': {_dotted('x', p) if p else 'NULL::VARCHAR'}" for name, p in places.items())
-        return f'list_transform("{paths[0]}", lambda x: {{{inner}}})'
-    exprs = [_expression(path) for path in paths]
-    return exprs[0] if len(exprs) == 1 else f"coalesce({', '.join(exprs)})"
+# SQL ------------------------------------------------------------------------------------------------------------------
 
 
-def _expression(path: str) -> str:
-    if "[]." not in path:
-        head, *rest = _steps(path)
-        return _dotted(f'"{head}"', ".".join(rest)) if rest else f'"{head}"'
-    group, inner = path.split("[].", 1)
-    return f'list_filter(list_transform("{group}", lambda x: {_dotted("x", inner)}), lambda v: v IS NOT NULL)[1]'
+class _Query:
+    """The SQL of one file; `base` is what the contract's fields are found in."""
+
+    def __init__(
+        self, path: Path, number: int, contract: SourceContract, variant: str | None, groups: Mapping[str, str]
+    ) -> None:
+        self._path = path
+        self._number = number
+        self._contract = contract
+        self._variant = variant
+        self._groups = groups
+
+    def sql(self, tree: dict[str, Any], new: list[str], *, faulty: bool) -> str:
+        """Rows of all objects; fields under a new name are kept in `extra`."""
+        with self._path.open("rb") as stream:
+            marked = stream.read(len(BOM)) == BOM
+        folded = [name.lower() for name in [*tree, *new]]  # SQL does not tell `fCntUp` from `fcntUp`
+        if faulty or marked or len(set(folded)) < len(folded) or not tree:
+            return self._of_whole_objects(tree, new, marked=marked)
+        columns = _columns(tree) + "".join(f", {_name(name)}: 'JSON'" for name in new)
+        pairs = ", ".join(f"{quote(name)}, r.{_name(name)}" for name in new)
+        extra = f"nullif(json_merge_patch('{{}}', json_object({pairs})), '{{}}')" if new else "NULL"
+        return (
+            f"SELECT {self._values('r')}, {extra} AS extra, {self._number}::INTEGER AS file_no "
+            f"FROM read_json({quote(str(self._path))}, columns={{{columns}}}, records=true, {_OPTIONS}) AS r"
+        )
+
+    def _of_whole_objects(self, tree: dict[str, Any], new: list[str], *, marked: bool) -> str:
+        """The same from whole objects.
+
+        Half as fast, but names are told apart to the letter, any first line will do, and a line cut off where a value
+        should begin (`{"a":`) does not take the next one with it, as it does in DuckDB 1.5's `read_json`.
+        """
+        objects = f"SELECT json FROM {_objects(self._path)}"
+        if marked:  # DuckDB takes a byte order mark for a fault of the first line
+            objects = f"(SELECT {self._first_line()} AS json) UNION ALL ({objects} OFFSET 1)"
+        extra = "NULL"
+        if new:
+            known = quote(json.dumps(dict.fromkeys(tree)))
+            rest = f"json_merge_patch('{{}}', json_merge_patch(json, {known}))"
+            extra = f"CASE WHEN json_type(json) = 'OBJECT' THEN nullif({rest}, '{{}}') END"
+        structure = quote(json.dumps(_structure(tree or {"": None})))
+        return (
+            f"SELECT {self._values('v')}, {extra} AS extra, {self._number}::INTEGER AS file_no "
+            f"FROM (SELECT from_json(json, {structure}) AS v, json FROM ({objects}))"
+        )
+
+    def _first_line(self) -> str:
+        with self._path.open("rb") as stream:
+            line = stream.readline(MAX_OBJECT).removeprefix(BOM).strip()
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            text = ""
+        return f"TRY_CAST({quote(text)} AS JSON)" if "\x00" not in text else "NULL::JSON"
+
+    def _values(self, base: str) -> str:
+        return ", ".join(f"{self._value(c, base)} AS {c.name}" for c in self._contract.columns)
+
+    def _value(self, column: Column, base: str) -> str:
+        paths = column.paths(self._variant)
+        if not paths and column.type == "nested":
+            return f"NULL::{_type([{f.name: None for f in column.fields}])}"
+        if not paths:
+            return "NULL::VARCHAR"
+        if column.type == "nested":
+            places = {f.name: f.path(self._variant) for f in column.fields}
+            inner = ", ".join(f"'{name}': {_dotted(ITEM, p) if p else 'NULL::VARCHAR'}" for name, p in places.items())
+            return f"list_transform({_dotted(base, paths[0])}, lambda {ITEM}: {{{inner}}})"
+        exprs = [self._expression(path, base) for path in paths]
+        return exprs[0] if len(exprs) == 1 else f"coalesce({', '.join(exprs)})"
+
+    def _expression(self, path: str, base: str) -> str:
+        if path.startswith("const:"):
+            return quote(path.removeprefix("const:"))
+        if path.startswith("file:"):
+            text = self._groups.get(path.removeprefix("file:"))
+            return "NULL::VARCHAR" if text is None else quote(text)
+        if "[]." not in path or path.startswith(FLAT):
+            return _dotted(base, path)
+        group, inner = path.split("[].", 1)
+        found = f"list_transform({_dotted(base, group)}, lambda {ITEM}: {_dotted(ITEM, inner)})"
+        return f"list_filter({found}, lambda {ITEM}: {ITEM} IS NOT NULL)[1]"
 
 
 def _dotted(base: str, path: str) -> str:
-    return base + "".join(f'."{step}"' for step in _steps(path))
+    return base + "".join(f".{_name(step)}" for step in _steps(path))
+
+
+# Lines ----------------------------------------------------------------------------------------------------------------
 
 
 def locate(file: SourceFile, records: set[int], count: int) -> dict[int, tuple[int, str]]:
@@ -186,7 +311,8 @@ def _among(lines: Iterable[bytes], line_number: int, record: int, records: set[i
         if line.strip():
             record += 1
             if record in records:
-                found[record] = (number, line.decode("utf-8", errors="replace").rstrip("\r\n"))
+                text = line.decode("utf-8", errors="replace").rstrip("\r\n")
+                found[record] = (number, text.removeprefix("\ufeff"))
     return found
 
 
@@ -195,7 +321,7 @@ def fault(raw: str | None) -> str | None:
     if raw and "\ufffd" in raw:
         return "octets invalides : UTF-8 attendu (ligne en cp1252 ?)"
     try:
-        value = json.loads(raw or "")
-    except ValueError as error:
+        value = orjson.loads(raw or "")
+    except orjson.JSONDecodeError as error:
         return f"ligne JSON invalide : {error}"
     return None if isinstance(value, dict) else "un objet JSON par ligne est attendu"
