@@ -26,6 +26,7 @@ def schemas() -> dict[str, pa.Schema]:
         "ingest_file": pa.schema(
             [
                 ("source", text),
+                ("bronze_table", text),  # a source may have several
                 ("file", text),  # relative to landing/<source>/; a member of an archive is `archive.zip!member.csv`
                 ("sha256", text),  # of the file's (member's) own bytes as received
                 ("bytes", count),
@@ -47,6 +48,7 @@ def schemas() -> dict[str, pa.Schema]:
         "landing_file": pa.schema(
             [
                 ("source", text),
+                ("bronze_table", text),
                 ("path", text),
                 ("bytes", count),
                 ("modified_ns", count),
@@ -58,6 +60,7 @@ def schemas() -> dict[str, pa.Schema]:
         "quarantine": pa.schema(
             [
                 ("source", text),
+                ("bronze_table", text),  # a source may have several
                 ("file", text),
                 ("sha256", text),
                 ("line", count),
@@ -72,6 +75,7 @@ def schemas() -> dict[str, pa.Schema]:
         "schema_drift": pa.schema(
             [
                 ("source", text),
+                ("bronze_table", text),  # a source may have several
                 ("file", text),
                 ("sha256", text),
                 ("kind", text),  # new_column | missing_column | type_changed
@@ -81,8 +85,10 @@ def schemas() -> dict[str, pa.Schema]:
                 ("observed_time", when),
             ]
         ),
-        # What the conformed model has consumed: bronze version per source.
-        "build_input": pa.schema([("source", text), ("delta_version", count), ("run_id", text), ("built_time", when)]),
+        # What the conformed model has consumed: bronze version per table.
+        "build_input": pa.schema(
+            [("bronze_table", text), ("delta_version", count), ("run_id", text), ("built_time", when)]
+        ),
         # What each step last finished, and from which inputs: a step whose fingerprint is unchanged has nothing to do.
         "completed": pa.schema([("step", text), ("fingerprint", text), ("run_id", text), ("completed_time", when)]),
         "audit": pa.schema(
@@ -117,6 +123,32 @@ def schemas() -> dict[str, pa.Schema]:
         # One row per step of a run that failed, for the person who must act.
         "failure": pa.schema(
             [("run_id", text), ("step", text), ("subject", text), ("reason", text), ("failed_time", when)]
+        ),
+        # Every answer of a platform we asked: a row per file that landed, per answer with nothing new, per failure.
+        "fetch": pa.schema(
+            [
+                ("source", text),
+                ("connector", text),  # http | sql | mqtt | sftp
+                ("name", text),  # resource, query, topics or folder that was asked for
+                ("file", text),  # relative to landing/<source>/, when one landed
+                ("status", text),  # fetched | not_modified | failed
+                ("reason", text),  # why it failed
+                ("http_status", count),
+                ("bytes", count),
+                ("rows", count),  # records, where the connector can tell
+                ("run_id", text),
+                ("fetched_time", when),
+            ]
+        ),
+        # Where each connector is: what to ask for next time. `item` is '' for the whole of `name`, else one part of it.
+        "connector_state": pa.schema(
+            [
+                ("source", text),
+                ("name", text),
+                ("item", text),  # digest of a page's address, name of a remote file
+                ("value", text),  # JSON: watermark, cursor, ETag, Last-Modified, sha256, size ...; never a credential
+                ("updated_time", when),
+            ]
         ),
     }
 
