@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup run test check ui serve bench generate lock clean
+.PHONY: help setup run test soak check ui serve bench generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -41,6 +41,9 @@ run: setup ## landing to publication; simulates a territory when there is no lan
 
 test: $(VENV)/.dev ## every test
 	$(BIN)/pytest -n 2 --dist loadfile
+
+soak: $(VENV)/.dev ## fifty runs killed at random moments (a quarter of an hour)
+	$(BIN)/pytest -s tests/integration/soak_kill.py
 
 check: $(VENV)/.dev ## lint, types, layers, SQL, Dagster definitions
 	$(BIN)/ruff check .

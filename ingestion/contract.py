@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
+from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -16,11 +18,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ingestion.connectors.declared import Connector
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 CONTRACTS_DIR = Path(__file__).resolve().parent / "contracts"
 
+Reader = Literal["csv", "xlsx", "geo", "jsonl", "json", "xml", "protobuf"]
+Epoch = Literal["s", "ms", "us", "ns"]
 ColumnType = Literal[
     "string", "integer", "number", "boolean", "date", "timestamp", "local_timestamp", "json", "eui64", "nested"
 ]
@@ -60,18 +66,25 @@ class Column(_Declared):
     """One bronze column: where it comes from and what form it must have.
 
     `from` is a header name, a dotted JSON path (`a.b`, `a[].b` for the first element that has one), `meta:NAME` for a
-    value of a metadata header, or `file:GROUP` for a named group of the file-name pattern; a list is tried in order;
-    a mapping gives one per variant.
+    value of a metadata header, `doc:PATH` for a value beside the records of a document, `up:PATH` for one of the
+    record's parent, `file:GROUP` for a named group of the file-name pattern, `const:TEXT` for a text of our own; a
+    list is tried in order; a mapping gives one per variant.
     """
 
     name: Name
     origin: str | tuple[str, ...] | dict[str, str | tuple[str, ...]] = Field(alias="from")
     type: ColumnType
     description: str
+    personal: Literal["pseudonymise", "coarsen", "drop"] | None = None  # what is done with it before bronze
+    rotate: Literal["day", "month", "year", "never"] = "month"  # how long one pseudonym lasts, by event time
+    coarsen: str | int | None = None  # hour, day, month, year; decimals; or prefix:N
     unit: str | None = None  # UCUM code
     required: bool = False
     optional: bool = False  # a file may lack the column altogether without that being drift
-    format: str | None = None  # strptime form of a date or local_timestamp
+    format: str | tuple[str, ...] | None = None  # strptime forms of a date or local_timestamp, tried in order
+    epoch: Epoch | dict[str, Epoch] | None = None  # a timestamp may be a count since 1970; per variant when they differ
+    values: dict[str, str] = Field(default_factory=dict)  # texts of the platform to ours
+    values_else: Literal["refuse", "keep"] = "refuse"  # what becomes of a text that `values` does not have
     true_values: tuple[str, ...] = ("true",)
     false_values: tuple[str, ...] = ("false",)
     null_values: tuple[str, ...] = ()
@@ -86,6 +99,12 @@ class Column(_Declared):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.personal == "coarsen":
+            _check_coarsen(self)
+        elif self.coarsen is not None:
+            raise ValueError(f"column {self.name}: `coarsen` goes with `personal: coarsen`, and only with it")
+        if self.personal == "pseudonymise" and self.type != "string":
+            raise ValueError(f"column {self.name}: only a string can be pseudonymised")
         if self.type in ("date", "local_timestamp") and self.format is None:
             msg = f"column {self.name}: type {self.type} needs `format`, e.g. '%d/%m/%Y'"
             raise ValueError(msg)
@@ -93,6 +112,29 @@ class Column(_Declared):
             msg = f"column {self.name}: `fields` goes with type nested, and only with it"
             raise ValueError(msg)
         return self
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The strptime forms, in the order they are tried."""
+        return (self.format,) if isinstance(self.format, str) else self.format or ()
+
+
+_COARSE_TIMES = ("hour", "day", "month", "year")
+
+
+def _check_coarsen(column: Column) -> None:
+    """What a column is coarsened to must fit its type."""
+    how = column.coarsen
+    fits = {
+        "timestamp": how in _COARSE_TIMES,
+        "local_timestamp": how in _COARSE_TIMES,
+        "date": how in _COARSE_TIMES[1:],
+        "number": isinstance(how, int),
+        "string": isinstance(how, str) and re.fullmatch(r"prefix:\d+", how) is not None,
+    }
+    if not fits.get(column.type, False):
+        msg = f"column {column.name}: `coarsen` is hour, day, month or year (times), a number of decimals, or prefix:N"
+        raise ValueError(msg)
 
 
 class Preamble(_Declared):
@@ -102,22 +144,62 @@ class Preamble(_Declared):
     values_line: Literal[2] = 2
 
 
-class FileFormat(_Declared):
-    """How the bytes of a file are to be read. `.gz` and `.zip` are unpacked by name."""
+class Unpivot(_Declared):
+    """A wide table, one column per point: each cell outside `keep` becomes a record of its own."""
 
-    reader: Literal["csv", "jsonl"]
+    keep: tuple[str, ...]
+    name: str = "@name"  # what a column's `from` calls the header of the cell
+    value: str = "@value"  # ... and its text
+
+
+class FileFormat(_Declared):
+    """How the bytes of a file are to be read. `.gz` and `.zip` are unpacked by name (a zipped shapefile is one file).
+
+    `sheet` and `layer` name the part of a workbook or GeoPackage (a sheet may be a regular expression); `header_row` is
+    the line of a workbook's header; `records` is where a document has its records, `explode` a list inside a record
+    whose elements are the records.
+    """
+
+    reader: Reader
     encoding: Literal["utf-8", "cp1252", "iso-8859-15"] = "utf-8"
     delimiter: str = ","
     quote: str = '"'
     decimal: Literal[".", ","] = "."
     preamble: Preamble | None = None
+    sheet: str | None = None
+    header_row: int = 1
+    layer: str | None = None
+    records: str | None = None
+    explode: str | None = None
+    unpivot: Unpivot | None = None
+
+    @property
+    def part(self) -> str | None:
+        """The part of a container that is read, when it has a name: it tells the ledger's files apart."""
+        return self.layer or self.sheet
 
 
 class Variant(_Declared):
-    """A dialect of a JSON source, recognised by a top-level field that only it has."""
+    """A dialect of a source: of JSON, known by a field that only it has; or of one producer, known by its file names.
+
+    A producer's dialect has its own format, and `columns` says where its files have each column (a column that is not
+    named there is none of theirs); `values` are its words for ours.
+    """
 
     name: Name
-    has_field: str
+    has_field: str | None = None
+    files: str | None = None
+    format: FileFormat | None = None
+    columns: dict[str, str | tuple[str, ...]] | None = None
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.has_field is None) == (self.files is None):
+            raise ValueError(f"variant {self.name}: one of has_field and files says how it is known")
+        if self.files is None and (self.format or self.columns or self.values):
+            raise ValueError(f"variant {self.name}: format, columns and values go with files")
+        return self
 
 
 class EventTime(_Declared):
@@ -146,11 +228,77 @@ class Legal(_Declared):
     ownership: str  # data-ownership clause of the supplier's contract, French
     licence: str  # licence under which derived data may leave
     confidential: bool = False
-    personal_data: str = "aucune"
+
+
+class Personal(_Declared):
+    """What the register of processing activities (GDPR article 30) says of a source, French."""
+
+    purpose: str
+    subjects: str
+    categories: str
+    recipients: str
+    safeguards: str
+
+
+class Codecs(_Declared):
+    """Vendors' JavaScript decoders for payloads that arrive undecoded."""
+
+    into: Name  # column that holds the decoded object
+    payload: Name
+    port: Name
+    profile: Name
+    time: Name
+    files: dict[str, str]  # regular expression on the device profile: file in contracts/iot/codecs/
+
+
+class Quality(_Declared):
+    """A platform's own words about a value, in ours; a word that is not listed is suspect."""
+
+    column: Name
+    good: tuple[str, ...]
+    suspect: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+
+
+class Result(_Declared):
+    """One observed property of a table: a datastream per thing.
+
+    `column` holds the value; a table that has one row per value names the column of the code instead of a code. A
+    result without column is made by a model of its own (intermediate/), and is only described here.
+    """
+
+    column: Name | None = None
+    code: str | None = None
+    code_column: Name | None = None
+    property: Name
+    unit: str | None = None  # UCUM; the column's own when left out
+    unit_column: Name | None = None
+    step_min: int | None = None
+    counter: bool = False  # a cumulative register: what counts are its increments
+    modulo: float | None = None  # where the register starts again at zero
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.code is None) == (self.code_column is None):
+            raise ValueError(f"result {self.property}: one of code and code_column")
+        return self
+
+
+class Telemetry(_Declared):
+    """How rows become observations of the conformed model."""
+
+    thing: Name
+    time: Name
+    end_time: Name | None = None
+    quality: Quality | None = None
+    results: tuple[Result, ...]
 
 
 class SourceContract(_Declared):
-    """One source table. Validated on load; every later step trusts it."""
+    """One source table. Validated on load; every later step trusts it.
+
+    A file with several tables lists them under `tables`; what they share is said once, above.
+    """
 
     id: Name
     table: Name
@@ -160,9 +308,19 @@ class SourceContract(_Declared):
     department: str
     supplier: str
     owner_email: str
+    # What becomes of the supplier's platform: it stays; it stays and gets our results back; ours takes its place.
+    integration: Literal["keep", "keep_and_push_back", "replace"]
+    contract_end: date | None = None  # of the supplier's contract
+    cost_eur_year: float | None = None  # of the platform
+    retention_months: int = Field(gt=0)  # how long raw rows are kept
     legal: Legal
-    cadence: Literal["hourly", "daily", "weekly", "monthly"]
+    personal: Personal | None = None
+    cadence: Literal["hourly", "daily", "weekly", "monthly", "yearly"]
     criticality: Literal["low", "medium", "high"]
+    # Columns that the contract does not know: kept in `extra`; known by name only; or the file is held back.
+    drift: Literal["keep", "mask", "stop"] = "keep"
+    connector: Connector | None = None
+    siblings: tuple[str, ...] = ()  # `files` of the source's tables, this one's too; filled on load
     files: str  # regular expression the file name (member name inside an archive) must match
     file_time: str | None = None  # strptime form of the group `time` in `files`
     format: FileFormat
@@ -175,6 +333,8 @@ class SourceContract(_Declared):
     # () means that a second row with the same key is a duplicate whatever it says.
     revision: tuple[Name, ...] | None = None
     columns: tuple[Column, ...]
+    codecs: Codecs | None = None
+    telemetry: Telemetry | None = None
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -197,6 +357,79 @@ class SourceContract(_Declared):
             raise ValueError(msg)
         re.compile(self.files)
         return self
+
+    @model_validator(mode="after")
+    def _personal_is_declared(self) -> Self:
+        if self.personal_columns and (self.personal is None or self.drift == "keep"):
+            msg = (
+                f"columns {list(self.personal_columns)} are personal: `personal` must say why they are held, and "
+                "`drift` must be mask or stop"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _parts_name_columns(self) -> Self:
+        names = {c.name for c in self.columns}
+        used: set[str | None] = set()
+        if t := self.telemetry:
+            used |= {t.thing, t.time, t.end_time, t.quality.column if t.quality else None}
+            used |= {c for r in t.results for c in (r.column, r.code_column, r.unit_column)}
+        if c := self.codecs:
+            used |= {c.into, c.payload, c.port, c.profile, c.time}
+        for variant in self.variants:
+            used |= {*(variant.columns or ()), *variant.values}
+        if unknown := used - names - {None}:
+            msg = f"telemetry, codecs or variants name columns that are not declared: {sorted(map(str, unknown))}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Formats that the table's files come in."""
+        formats = [self.format, *(v.format for v in self.variants if v.format)]
+        return tuple(dict.fromkeys(f.reader for f in formats))
+
+    @property
+    def personal_columns(self) -> tuple[str, ...]:
+        """Columns that hold personal data."""
+        return tuple(c.name for c in self.columns if c.personal)
+
+    def resolved(self, matches: Callable[[str], bool]) -> SourceContract:
+        """The contract as it applies to one file: its producer's format, places and words.
+
+        Args:
+            matches: whether the file's name matches a pattern.
+        """
+        chosen = next((v.name for v in self.variants if v.files is not None and matches(v.files)), None)
+        return self._of_producer[chosen]
+
+    @cached_property
+    def _of_producer(self) -> dict[str | None, SourceContract]:
+        dialects = tuple(v for v in self.variants if v.files is None)
+        plain = self if len(dialects) == len(self.variants) else self.model_copy(update={"variants": dialects})
+        return {None: plain, **{v.name: self._as_told_by(v) for v in self.variants if v.files is not None}}
+
+    def _as_told_by(self, variant: Variant) -> SourceContract:
+        columns = []
+        for column in self.columns:
+            change: dict[str, object] = {}
+            if variant.columns is not None:
+                change["origin"] = variant.columns.get(column.name, ())
+                change["optional"] = column.optional or column.name not in variant.columns
+            elif isinstance(column.origin, dict):
+                change["origin"] = column.origin.get(variant.name, ())
+            if variant.name in (column.epoch if isinstance(column.epoch, dict) else {}):
+                change["epoch"] = column.epoch[variant.name]  # type: ignore[index]
+            if column.name in variant.values:
+                change["values"] = variant.values[column.name]
+            if column.fields:
+                places = [(f, f.path(variant.name)) for f in column.fields]
+                change["fields"] = tuple(f.model_copy(update={"origin": path or {}}) for f, path in places)
+            columns.append(column.model_copy(update=change))
+        return self.model_copy(
+            update={"variants": (), "columns": tuple(columns), "format": variant.format or self.format}
+        )
 
     @property
     def bronze(self) -> str:
@@ -278,32 +511,49 @@ class ContractError(Exception):
     """A contract file that cannot be used; the message names the file, the field and what was expected."""
 
 
-def read_contract(path: Path) -> SourceContract:
-    """Read and check one contract.
+def read_contracts(path: Path) -> tuple[SourceContract, ...]:
+    """Read and check the contracts of one source, one per table.
 
     Raises:
         ContractError: naming file and field.
     """
     try:
-        contract = SourceContract.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ContractError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(declared, dict):
+        raise ContractError(f"{path}: a mapping is expected, such as `id: {path.stem}`")
+    shared = {key: value for key, value in declared.items() if key != "tables"}
+    tables = declared.get("tables", [{}])
+    siblings = tuple(str(t.get("files", shared.get("files", ""))) for t in tables)
+    contracts = tuple(_checked(path, shared | table | {"siblings": siblings}) for table in tables)
+    if shared.get("id") != path.stem:
+        raise ContractError(
+            f"{path}: id is {shared.get('id')!r} but the file is named {path.stem!r}: make them the same"
+        )
+    if len({c.table for c in contracts}) < len(contracts):
+        raise ContractError(f"{path}: two tables have the same name")
+    return contracts
+
+
+def _checked(path: Path, declared: dict[str, object]) -> SourceContract:
+    try:
+        return SourceContract.model_validate(declared)
     except ValidationError as error:
+        of = f"table {declared['table']}: " if "table" in declared else ""
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'contract'}: {e['msg']}" for e in error.errors())
-        raise ContractError(f"{path}: {faults}") from error
-    if contract.id != path.stem:
-        raise ContractError(f"{path}: id is {contract.id!r} but the file is named {path.stem!r}: make them the same")
-    return contract
+        raise ContractError(f"{path}: {of}{faults}") from error
 
 
 @cache
 def load_contracts(directory: Path = CONTRACTS_DIR) -> tuple[SourceContract, ...]:
-    """Every contract, by id.
+    """Every contract, one per table, by source id and then as the source lists them.
 
     Raises:
         ContractError: naming the file and field that is wrong.
     """
-    return tuple(sorted((read_contract(p) for p in directory.glob("*/*.yml")), key=lambda c: c.id))
+    paths = sorted(directory.glob("*/*.yml"), key=lambda p: p.stem)
+    return tuple(contract for path in paths for contract in read_contracts(path))
 
 
 @cache

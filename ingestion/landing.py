@@ -9,10 +9,11 @@ import codecs
 import gzip
 import hashlib
 import io
+import re
 import zipfile
 import zlib
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -52,11 +53,12 @@ class SourceFile:
 
     container: Container
     member: str | None = None
+    part: str | None = None  # sheet of a workbook, layer of a GeoPackage: a table of its own in the ledger
 
     @property
     def name(self) -> str:
         """Name in the ledger."""
-        return f"{self.container.name}!{self.member}" if self.member else self.container.name
+        return "!".join(name for name in (self.container.name, self.member, self.part) if name)
 
     @property
     def base_name(self) -> str:
@@ -88,9 +90,31 @@ class SourceFile:
         stamp = self._stamp(contract)
         return (_parsed(stamp, contract) if stamp else None) or self.container.modified_time
 
+    def matches(self, pattern: str) -> bool:
+        """Whether the file's name matches a contract's pattern; one with a `!` is about container and member."""
+        return self._match(pattern) is not None
+
+    def _match(self, pattern: str) -> re.Match[str] | None:
+        name = self.base_name
+        if "!" in pattern:
+            name = f"{Path(self.container.name).name}!{self.member or ''}"
+        return re.match(pattern, name)
+
+    def groups(self, contract: SourceContract) -> dict[str, str]:
+        """Named groups of the contract's pattern in the file's name."""
+        match = self._match(contract.files)
+        return {k: v for k, v in match.groupdict().items() if v is not None} if match else {}
+
+    def belongs_to(self, contract: SourceContract) -> bool:
+        """Whether this table of the source reads the file: its pattern matches, or none does and it is the first."""
+        if self.matches(contract.files):
+            return True
+        first, *others = contract.siblings or (contract.files,)
+        return contract.files == first and not any(self.matches(pattern) for pattern in others)
+
     def name_problem(self, contract: SourceContract) -> str | None:
         """Why the name is not one that the contract describes, or None."""
-        if not contract.file_pattern.match(self.base_name):
+        if not self.matches(contract.files):
             return f"nom de fichier inattendu : la forme attendue est {contract.files}"
         stamp = self._stamp(contract)
         if stamp and _parsed(stamp, contract) is None:
@@ -98,8 +122,7 @@ class SourceFile:
         return None
 
     def _stamp(self, contract: SourceContract) -> str | None:
-        match = contract.file_pattern.match(self.base_name)
-        return match.groupdict().get("time") if match and contract.file_time else None
+        return self.groups(contract).get("time") if contract.file_time else None
 
 
 def _parsed(stamp: str, contract: SourceContract) -> datetime | None:
@@ -131,13 +154,19 @@ def discover(contract: SourceContract, landing: Path) -> list[Container]:
     return found
 
 
-def members(container: Container) -> tuple[list[SourceFile], str | None]:
-    """The files that a container holds, and why it cannot be opened (then the container stands for itself).
+def members(container: Container, contract: SourceContract) -> tuple[list[SourceFile], str | None]:
+    """The files of a container that a table reads, and why it cannot be opened (then it stands for itself).
 
-    A member's name is only a label: nothing is ever extracted to a path.
+    A member's name is only a label: nothing is ever extracted to a path. A zipped shapefile is one file.
     """
-    if not container.name.lower().endswith(".zip"):
-        return [SourceFile(container)], None
+    whole = SourceFile(container)
+    packed = container.name.lower().endswith(".zip") and contract.resolved(whole.matches).format.reader != "geo"
+    files, problem = _unpacked(container) if packed else ([whole], None)
+    mine = [file for file in files if file.belongs_to(contract)]
+    return [replace(file, part=contract.resolved(file.matches).format.part) for file in mine], problem
+
+
+def _unpacked(container: Container) -> tuple[list[SourceFile], str | None]:
     try:
         with zipfile.ZipFile(container.path) as archive:
             entries = sorted((e for e in archive.infolist() if not e.is_dir()), key=lambda e: e.filename)

@@ -16,6 +16,7 @@ The order, per batch of files of one source:
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.contract import SourceContract, contract_sha256
 from ingestion.landing import Container, SourceFile, Survey, count_lines, discover, members, survey
-from ingestion.readers import MAX_REFUSED, FileNotes, delimited, jsonl
-from ingestion.typing import expected_form, quote, typed_select
+from ingestion.pseudonyms import give_key
+from ingestion.readers import MAX_REFUSED, FileNotes, jsonl, stream
+from ingestion.typing import MASKED, expected_form, quote, typed_select
 from lake import engine, ops, table
 from lake.home import home, landing_dir, tmp_dir
 
@@ -43,6 +45,7 @@ BATCH_FILES = 1000  # ledger rows in one commit record stay under about 500 kB
 FLIP_SHARE, FLIP_ROWS = 0.5, 20
 RAW_SHOWN = 2000  # characters of a refused line kept in quarantine; the whole line stays in landing
 LEDGER_KEY = "datanevers.files"
+_OBJECTS = ("jsonl", "json", "xml", "protobuf")  # readers whose records have no header: a field may be absent anywhere
 # Read once or twice and thrown away: fast to write counts, small does not.
 SPOOL = "FORMAT parquet, COMPRESSION lz4_raw"
 # A row's place in a batch as one number: files are read in order, and none has 2^40 rows.
@@ -59,6 +62,7 @@ class Incoming:
     file: SourceFile
     survey: Survey
     path: Path  # of the content: the container, or an unpacked copy for a reader that wants a path
+    contract: SourceContract  # as it applies to this file: its producer's format and words
     notes: FileNotes = field(default_factory=FileNotes)
     rows_read: int = 0
     twin_rows: int | None = None  # rows of the same content already loaded under another name
@@ -69,6 +73,7 @@ class Ingested:
     """What one source's load did."""
 
     source: str
+    table: str
     files: int = 0
     held: int = 0
     rows_read: int = 0
@@ -77,12 +82,12 @@ class Ingested:
     rows_quarantined: int = 0
 
     def __add__(self, other: Ingested) -> Ingested:
-        sums = {k: getattr(self, k) + getattr(other, k) for k in vars(self) if k != "source"}
-        return Ingested(self.source, **sums)
+        sums = {k: getattr(self, k) + getattr(other, k) for k in vars(self) if k not in ("source", "table")}
+        return Ingested(self.source, self.table, **sums)
 
 
 def pending(contracts: Sequence[SourceContract], landing: Path | None = None) -> dict[str, list[Container]]:
-    """Landing files, by source id, that are new, changed, or held back under an earlier version of the contract."""
+    """Landing files, by bronze table, that are new, changed, or held back under an earlier version of the contract."""
     with engine.connect(attach=False) as con:
         return _pending(con, contracts, landing)
 
@@ -93,15 +98,17 @@ def _pending(
     done: dict[str, set[tuple[str, int, int]]] = {}
     if table.exists("ops", "landing_file"):
         engine.attach_table(con, "ops", "landing_file")
-        con.execute("SELECT source, path, bytes, modified_ns, contract_sha256, held FROM ops.landing_file")
-        for source, path, size, modified, made_with, held in con.fetchall():
+        con.execute(
+            "SELECT source, bronze_table, path, bytes, modified_ns, contract_sha256, held FROM ops.landing_file"
+        )
+        for source, bronze, path, size, modified, made_with, held in con.fetchall():
             if not held or made_with == contract_sha256(source):
-                done.setdefault(source, set()).add((path, size, modified))
-    found = {c.id: discover(c, landing or landing_dir()) for c in contracts}
+                done.setdefault(bronze, set()).add((path, size, modified))
+    found = {c.bronze: discover(c, landing or landing_dir()) for c in contracts}
     return {
-        source: new
-        for source, containers in found.items()
-        if (new := [c for c in containers if (c.name, c.bytes, c.modified_ns) not in done.get(source, set())])
+        bronze: new
+        for bronze, containers in found.items()
+        if (new := [c for c in containers if (c.name, c.bytes, c.modified_ns) not in done.get(bronze, set())])
     }
 
 
@@ -111,7 +118,7 @@ Days = tuple[date | None, date | None]
 def _within(container: Container, contract: SourceContract, days: Days) -> bool:
     """Whether a file of the container is of a day between the bounds (included; None is open)."""
     first, last = days
-    own = [f.file_time(contract).date() for f in members(container)[0]] if first or last else []
+    own = [f.file_time(contract).date() for f in members(container, contract)[0]] if first or last else []
     return not (first or last) or any((first or d) <= d <= (last or d) for d in own)
 
 
@@ -135,12 +142,14 @@ def ingest(
     locks = home() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     with (
-        FileLock(locks / f"ingest_{contract.id}.lock"),
+        FileLock(locks / f"ingest_{contract.bronze}.lock"),
         engine.connect(attach=False, memory=MEMORY) as one,
         engine.connect(attach=False, memory=MEMORY) as other,
     ):
         recover(contract, one)
-        waiting = _pending(one, [contract], landing).get(contract.id, [])
+        for con in (one, other):
+            _equip(con, contract, landing or landing_dir())
+        waiting = _pending(one, [contract], landing).get(contract.bronze, [])
         todo = [c for c in waiting if _within(c, contract, days)]
         batches = [
             _Batch((one, other)[number % 2], contract, containers, run_id)
@@ -149,16 +158,25 @@ def ingest(
         return _run(batches, contract, progress)
 
 
+def _equip(con: duckdb.DuckDBPyConnection, contract: SourceContract, landing: Path) -> None:
+    """What the contract's SQL needs of a connection besides DuckDB: the key of pseudonyms, codecs."""
+    give_key(con, contract, landing)
+    if contract.codecs:
+        from ingestion import codecs
+
+        codecs.register(con, contract)
+
+
 def _run(batches: Sequence[_Batch], contract: SourceContract, progress: Progress | None) -> Ingested:
     """Commit each batch while the next one is read: reading and writing each leave processors idle."""
-    total = Ingested(contract.id)
+    total = Ingested(contract.id, contract.table)
     done, todo = 0, sum(len(b.containers) for b in batches)
     try:
         with ThreadPoolExecutor(max_workers=1) as ahead:
             reading = [ahead.submit(batch.read) for batch in batches[:1]]
             for number, batch in enumerate(batches):
                 if progress:
-                    progress(contract.id, done, todo)
+                    progress(contract.bronze, done, todo)
                 reading[number].result()
                 reading += [ahead.submit(following.read) for following in batches[number + 1 : number + 2]]
                 total += batch.write()
@@ -167,7 +185,7 @@ def _run(batches: Sequence[_Batch], contract: SourceContract, progress: Progress
         for batch in batches:
             batch.clear()
     if progress and todo:
-        progress(contract.id, done, todo)
+        progress(contract.bronze, done, todo)
     return total
 
 
@@ -183,7 +201,9 @@ def recover(contract: SourceContract, con: duckdb.DuckDBPyConnection) -> None:
         return
     engine.attach_table(con, "ops", "ingest_file")
     # literals, here and below: parameters make DuckDB import pandas, a second of every process
-    con.execute(f"SELECT coalesce(max(delta_version), -1) FROM ops.ingest_file WHERE source = {quote(contract.id)}")
+    con.execute(
+        f"SELECT coalesce(max(delta_version), -1) FROM ops.ingest_file WHERE bronze_table = {quote(contract.bronze)}"
+    )
     last = con.fetchall()[0][0]
     for commit in table.commits_since("bronze", contract.bronze, last):
         if LEDGER_KEY in commit:
@@ -196,7 +216,7 @@ def _revived(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _put_ledger(rows: Sequence[dict[str, Any]]) -> None:
-    ops.put("ingest_file", rows, key=("source", "file", "sha256"))
+    ops.put("ingest_file", rows, key=("bronze_table", "file", "sha256"))
 
 
 def _batches(todo: Sequence[Container]) -> Iterator[list[Container]]:
@@ -239,10 +259,10 @@ class _Batch:
 
     def write(self) -> Ingested:
         """Steps 3 to 6."""
-        rows = self._commit()
+        ledger = self._commit()
         self._remember()
         self.clear()
-        return self._summary(rows)
+        return self._summary(ledger)
 
     def clear(self) -> None:
         """Remove the scratch folder."""
@@ -259,7 +279,7 @@ class _Batch:
         engine.attach_table(self.con, "ops", "ingest_file")
         rows = self.con.execute(
             f"""SELECT file, sha256, status, contract_sha256 = {quote(self.fingerprint)}, rows_read, rows_quarantined
-            FROM ops.ingest_file WHERE source = {quote(self.contract.id)}"""
+            FROM ops.ingest_file WHERE bronze_table = {quote(self.contract.bronze)}"""
         ).fetchall()
         self.held = {(f, sha) for f, sha, status, *_ in rows if status == "held"}
         self.known = {(f, sha) for f, sha, status, same, *_ in rows if status != "held" or same}
@@ -272,7 +292,9 @@ class _Batch:
 
     def _incoming(self) -> Iterator[Incoming]:
         """Files with work to do, surveyed one ahead of the caller: hashing overlaps with reading the one before."""
-        todo = [(file, problem) for c in self.containers for files, problem in [members(c)] for file in files]
+        todo = [
+            (file, problem) for c in self.containers for files, problem in [members(c, self.contract)] for file in files
+        ]
         with ThreadPoolExecutor(max_workers=1) as ahead:
             coming = [ahead.submit(self._survey, 0, todo[0][0])] if todo else []
             for number, (file, problem) in enumerate(todo):
@@ -282,66 +304,85 @@ class _Batch:
                 self.seen.append((file, surveyed.sha256))
                 if (file.name, surveyed.sha256) in self.known:
                     continue
-                incoming = Incoming(number, file, surveyed, path, twin_rows=self.known_content.get(surveyed.sha256))
+                incoming = Incoming(
+                    number,
+                    file,
+                    surveyed,
+                    path,
+                    self.contract.resolved(file.matches),
+                    twin_rows=self.known_content.get(surveyed.sha256),
+                )
                 incoming.notes.held = problem or file.name_problem(self.contract) or surveyed.problem
                 self.files.append(incoming)
                 if incoming.notes.held is None and incoming.twin_rows is None:
                     yield incoming
 
     def _survey(self, number: int, file: SourceFile) -> tuple[Path, Survey]:
-        lines = self.contract.format.reader == "jsonl"
+        fmt = self.contract.resolved(file.matches).format
+        lines, text = fmt.reader == "jsonl", fmt.reader == "csv"
         packed = file.member is not None or file.base_name.lower().endswith(".gz")
         copy = self.work / f"{number}.unpacked" if lines and packed else None
-        surveyed = survey(file, None if lines else self.contract.format.encoding, copy)
+        surveyed = survey(file, fmt.encoding if text else None, copy)
         return copy or file.container.path, surveyed
 
     # 2. read ------------------------------------------------------------------------------------------------------
 
     def _spool(self) -> None:
-        import duckdb
-
-        parts = 0
-        for raw in self._raw():
-            part = self.work / f"part_{parts}.parquet"
-            select = typed_select(self.contract, raw)
-            try:
-                self.con.execute(f"COPY ({select}) TO {quote(str(part))} ({SPOOL})")
-            except duckdb.InvalidInputException as error:  # the file's fault; any other error is ours and ends the run
-                if self.contract.format.reader != "jsonl":
-                    raise
-                self.current.notes.hold(f"lecture impossible : {str(error).splitlines()[0][:300]}")
-                part.unlink(missing_ok=True)
-                continue
-            parts += 1
-        if parts == 0:
-            empty = typed_select(self.contract, "raw")
-            self._register([])
-            self.con.execute(f"COPY ({empty}) TO {quote(str(self.work / 'part_0.parquet'))} (FORMAT parquet)")
-        parts_path = quote(str(self.work / "part_*.parquet"))
-        numbered = self.contract.format.reader == "csv"
-        columns = "*" if numbered else "* EXCLUDE (file_row_number), file_row_number + 1 AS source_row"
-        spooled = f"read_parquet({parts_path}, file_row_number={not numbered})"
-        self.con.execute(f"CREATE OR REPLACE VIEW spool AS SELECT {columns} FROM {spooled}")
-
-    def _raw(self) -> Iterator[str]:
-        """SQL relations of raw rows: one stream over all delimited files, or one per JSON file."""
-        if self.contract.format.reader == "csv":
-            if files := list(self._incoming()):
-                self._register(files)
-                yield "raw"
-            return
+        """Typed rows of all files as Parquet: `rows_*` know their number in the file, `lines_*` have it as place."""
+        parts = {"rows": 0, "lines": 0}
+        by_dialect: dict[int, list[Incoming]] = {}
         for incoming in self._incoming():
-            self.current = incoming
-            if sql := jsonl.select(incoming.path, incoming.number, self.contract, incoming.notes):
-                yield f"({sql})"
-            if incoming.path.parent == self.work:
-                incoming.path.unlink(missing_ok=True)
+            if incoming.contract.format.reader == "jsonl":
+                parts["lines"] += self._spool_lines(incoming, parts["lines"])
+            else:
+                by_dialect.setdefault(id(incoming.contract), []).append(incoming)
+        for files in by_dialect.values():
+            self._spool_rows(files, files[0].contract, parts["rows"])
+            parts["rows"] += 1
+        if not any(parts.values()):
+            self._spool_nothing()
+            parts["rows"] = 1
+        views = []
+        for kind, count in parts.items():
+            path = quote(str(self.work / f"{kind}_*.parquet"))
+            numbered = "*" if kind == "rows" else "* EXCLUDE (file_row_number), file_row_number + 1 AS source_row"
+            if count:
+                views.append(f"SELECT {numbered} FROM read_parquet({path}, file_row_number={kind == 'lines'})")
+        self.con.execute(f"CREATE OR REPLACE VIEW spool AS {' UNION ALL BY NAME '.join(views)}")
 
-    def _register(self, files: list[Incoming]) -> None:
+    def _spool_rows(self, files: list[Incoming], contract: SourceContract, number: int) -> None:
+        """Files of one dialect, as one stream of rows."""
         import pyarrow as pa
 
-        batches = delimited.read([(f.number, f.file) for f in files], self.contract, {f.number: f.notes for f in files})
-        self.con.register("raw", pa.RecordBatchReader.from_batches(delimited.raw_schema(self.contract), batches))
+        batches = stream.read([(f.number, f.file) for f in files], contract, {f.number: f.notes for f in files})
+        self.con.register("raw", pa.RecordBatchReader.from_batches(stream.raw_schema(contract), batches))
+        part = quote(str(self.work / f"rows_{number}.parquet"))
+        self.con.execute(f"COPY ({typed_select(contract, 'raw')}) TO {part} ({SPOOL})")
+
+    def _spool_nothing(self) -> None:
+        """A spool without rows, of the right types."""
+        fmt = self.contract.format.model_copy(update={"reader": "csv"})
+        self._spool_rows([], self.contract.model_copy(update={"format": fmt}), 0)
+
+    def _spool_lines(self, incoming: Incoming, number: int) -> bool:
+        """One file of JSON lines; whether it could be read."""
+        import duckdb
+
+        part = self.work / f"lines_{number}.parquet"
+        try:
+            groups = incoming.file.groups(incoming.contract)
+            sql = jsonl.select(incoming.path, incoming.number, incoming.contract, incoming.notes, groups=groups)
+            if not sql:
+                return False
+            self.con.execute(f"COPY ({typed_select(incoming.contract, f'({sql})')}) TO {quote(str(part))} ({SPOOL})")
+        except duckdb.InvalidInputException as error:  # the file's fault; any other error is ours and ends the run
+            incoming.notes.hold(f"lecture impossible : {str(error).splitlines()[0][:300]}")
+            part.unlink(missing_ok=True)
+            return False
+        finally:
+            if incoming.path.parent == self.work:
+                incoming.path.unlink(missing_ok=True)
+        return True
 
     def _settle_clock(self) -> None:
         """`typed`: the spool with the hour that occurs twice settled by order in the file, never by guess.
@@ -355,11 +396,12 @@ class _Batch:
             self.con.execute("CREATE OR REPLACE VIEW typed AS SELECT * FROM spool")
             return
         series = ", ".join(("file_no", *event.series, "local_time::DATE"))
+        followed = "".join(f"{name}, " for name in event.series)
         self.con.execute(
             f"""CREATE OR REPLACE TABLE fold AS
             WITH twice AS (SELECT DISTINCT local_time::DATE AS day FROM spool WHERE clock = 1 AND bad_column IS NULL),
             stepped AS (
-                SELECT file_no, source_row, {", ".join(event.series)}, local_time, clock,
+                SELECT file_no, source_row, {followed}local_time, clock,
                     lag(local_time) OVER in_order AS earlier, lag(clock) OVER in_order AS earlier_clock
                 FROM spool WHERE bad_column IS NULL AND local_time::DATE IN (SELECT day FROM twice)
                 WINDOW in_order AS (PARTITION BY {series} ORDER BY source_row)),
@@ -399,6 +441,8 @@ class _Batch:
         for number, *rest in counts:
             of_file.setdefault(number, []).append(tuple(rest))
         for incoming in self.files:
+            if self.contract.drift == "stop" and incoming.notes.new_columns:
+                incoming.notes.hold(f"colonnes inconnues du contrat : {', '.join(incoming.notes.new_columns)}")
             if incoming.notes.held:
                 continue
             mine, rejects = of_file.get(incoming.number, []), incoming.notes.rejects
@@ -412,19 +456,22 @@ class _Batch:
                 incoming.notes.hold(f"{refused} lignes refusées : plus de {MAX_REFUSED}, le fichier est à revoir")
 
     def _judge_column(self, incoming: Incoming, column: str, count: int, with_value: int, example: str | None) -> None:
-        label = self._label(column)
-        if with_value == 0 and count == incoming.rows_read and self.contract.format.reader == "jsonl":
+        label = self._label(column, incoming)
+        codecs = self.contract.codecs
+        if codecs and column == codecs.into:
+            return  # a codec that refuses is at fault, not the file
+        if with_value == 0 and count == incoming.rows_read and incoming.contract.format.reader in _OBJECTS:
             incoming.notes.hold(f"champ obligatoire absent de toutes les lignes : {label}")
         elif with_value and incoming.rows_read >= FLIP_ROWS and count >= FLIP_SHARE * incoming.rows_read:
-            form = expected_form(self.contract.column(column), self.contract)
+            form = expected_form(incoming.contract.column(column), incoming.contract)
             incoming.notes.hold(f"la colonne {label} a changé de type : {form} attendu, trouvé « {example} »")
             incoming.notes.type_changed.append((label, f"{form} attendu, trouvé « {example} »"))
 
-    def _label(self, column: str) -> str:
-        origin = self.contract.column(column).origin
+    def _label(self, column: str, incoming: Incoming) -> str:
+        origin = incoming.contract.column(column).origin
         names = [*origin.values()] if isinstance(origin, dict) else [origin]
         flat = [n for name in names for n in (name if isinstance(name, tuple) else (name,))]
-        return " / ".join(dict.fromkeys(flat))
+        return " / ".join(dict.fromkeys(flat)) or column
 
     # 3 to 6. compare, quarantine, commit, ledger -----------------------------------------------------------------
 
@@ -526,6 +573,7 @@ class _Batch:
         quarantined = read if held else read - loaded - duplicate
         return {
             "source": self.contract.id,
+            "bronze_table": self.contract.bronze,
             "file": incoming.file.name,
             "sha256": incoming.survey.sha256,
             "bytes": incoming.survey.bytes,
@@ -534,7 +582,7 @@ class _Batch:
             "rows_duplicate": duplicate,
             "rows_quarantined": quarantined,
             "status": "held" if held else "loaded" if loaded or not duplicate else "duplicate",
-            "reason": held,
+            "reason": self._discreet(held),
             "file_time": incoming.file.file_time(self.contract),
             "event_dates": dates,
             "contract_sha256": self.fingerprint,
@@ -543,10 +591,11 @@ class _Batch:
             "ingested_time": self.now,
         }
 
-    def _lines_above(self) -> int:
-        if self.contract.format.reader == "jsonl":
-            return 0
-        return 3 if self.contract.format.preamble is not None else 1
+    def _discreet(self, reason: str | None) -> str | None:
+        """A reason without what it quotes of the file, where the source holds personal data."""
+        if not reason or not self.contract.personal_columns:
+            return reason
+        return re.sub(r"«[^»]*»", MASKED, reason.split(" ; colonnes trouvées")[0])
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
         self._name_files(rows)
@@ -590,7 +639,9 @@ class _Batch:
     def _quarantine(self, todo: list[Incoming]) -> None:
         """Write what is refused: rows one by one with line and text, files held back as one entry for all rows."""
         held = [f for f in todo if f.notes.held]
-        entries = [self._entry(f, None, None, f.notes.held or "", rows=self._rows_held(f)) for f in held]
+        entries = [
+            self._entry(f, None, None, self._discreet(f.notes.held) or "", rows=self._rows_held(f)) for f in held
+        ]
         suspects = ", ".join(str(f.number) for f in todo if not f.notes.held) or "-1"
         self.con.execute(
             f"""SELECT file_no, source_row, bad_column, bad_value, {"clock" if self._has_clock() else "0"}
@@ -612,7 +663,7 @@ class _Batch:
         whose other contents it would also meet are replaced one by one.
         """
         engine.attach_table(self.con, "ops", "quarantine")
-        mine = f"source = {quote(self.contract.id)}"
+        mine = f"bronze_table = {quote(self.contract.bronze)}"
         there = set(self.con.execute(f"SELECT DISTINCT file, sha256 FROM ops.quarantine WHERE {mine}").fetchall())
         written = {(e["file"], e["sha256"]) for e in entries} | tried & there
         files, hashes = {f for f, _ in written}, {sha for _, sha in written}
@@ -630,41 +681,50 @@ class _Batch:
         return self.contract.event_time is not None and self.contract.event_time.zone is not None
 
     def _rows_held(self, incoming: Incoming) -> int:
+        """Rows of a file that is held back: as counted, or its lines; a binary file that cannot be read has one."""
         if not incoming.rows_read:
-            incoming.rows_read = max(count_lines(incoming.file) - self._lines_above(), 0)
+            fmt = incoming.contract.format
+            above = {"jsonl": 0, "csv": 3 if fmt.preamble is not None else 1}.get(fmt.reader)
+            incoming.rows_read = 1 if above is None else max(count_lines(incoming.file) - above, 0)
         return incoming.rows_read
 
     def _row_entries(self, incoming: Incoming, faults: list[tuple[int, str, str | None, int]]) -> list[dict[str, Any]]:
         if not faults and not incoming.notes.rejects:
             return []
         records = {row for row, *_ in faults} | {row for row, *_ in incoming.notes.rejects}
-        if self.contract.format.reader == "jsonl":
+        reader = incoming.contract.format.reader
+        if reader == "jsonl":
             places = jsonl.locate(incoming.file, records, incoming.rows_read)
         else:
-            places = delimited.locate(incoming.file, self.contract, records)
+            places = stream.locate(incoming.file, incoming.contract, records)
         entries = []
         for row, column, value, clock in faults:
             line, raw = places.get(row, (None, None))
-            label, reason = self._reason(column, value, clock, raw)
+            label, reason = self._reason(incoming, column, value, clock=clock, raw=raw)
             entries.append(self._entry(incoming, line, label, reason, raw=raw))
         for row, text, reason in incoming.notes.rejects:
             line, raw = places.get(row, (None, text))
             entries.append(self._entry(incoming, line, None, reason, raw=raw))
         return entries
 
-    def _reason(self, column: str, value: str | None, clock: int, raw: str | None) -> tuple[str | None, str]:
-        if self.contract.format.reader == "jsonl" and (fault := jsonl.fault(raw)):
+    def _reason(
+        self, incoming: Incoming, column: str, value: str | None, *, clock: int, raw: str | None
+    ) -> tuple[str | None, str]:
+        contract = incoming.contract
+        if contract.format.reader == "jsonl" and (fault := jsonl.fault(raw)):
             return None, fault
-        label = self._label(column)
-        declared = self.contract.column(column)
+        label = self._label(column, incoming)
+        declared = contract.column(column)
         if value is None:
             return label, "valeur obligatoire absente"
+        if contract.codecs and column == contract.codecs.into:
+            return label, value
         of_clock = self.contract.event_time is not None and column == self.contract.event_time.column
         if of_clock and clock == 1:
             return label, f"{value} : heure qui a lieu deux fois, l'ordre du fichier ne dit pas laquelle"
         if of_clock and clock == 2:
             return label, f"{value} : heure locale qui n'existe pas (passage à l'heure d'été)"
-        return label, f"« {value} » : {expected_form(declared, self.contract)} attendu"
+        return label, f"« {value} » : {expected_form(declared, contract)} attendu"
 
     def _entry(
         self,
@@ -676,8 +736,11 @@ class _Batch:
         raw: str | None = None,
         rows: int = 1,
     ) -> dict[str, Any]:
+        if self.contract.personal_columns:
+            raw = MASKED if raw else raw
         return {
             "source": self.contract.id,
+            "bronze_table": self.contract.bronze,
             "file": incoming.file.name,
             "sha256": incoming.survey.sha256,
             "line": line,
@@ -693,6 +756,7 @@ class _Batch:
         drift = [
             {
                 "source": self.contract.id,
+                "bronze_table": self.contract.bronze,
                 "file": incoming.file.name,
                 "sha256": incoming.survey.sha256,
                 "kind": kind,
@@ -704,7 +768,7 @@ class _Batch:
             for incoming in todo
             for kind, column, detail in incoming.notes.drift()
         ]
-        ops.put("schema_drift", drift, key=("source", "file", "sha256", "kind", "column"))
+        ops.put("schema_drift", drift, key=("bronze_table", "file", "sha256", "kind", "column"))
 
     # afterwards ---------------------------------------------------------------------------------------------------
 
@@ -715,6 +779,7 @@ class _Batch:
         seen = [
             {
                 "source": self.contract.id,
+                "bronze_table": self.contract.bronze,
                 "path": c.name,
                 "bytes": c.bytes,
                 "modified_ns": c.modified_ns,
@@ -723,13 +788,14 @@ class _Batch:
             }
             for c in self.containers
         ]
-        ops.put("landing_file", seen, key=("source", "path"))
+        ops.put("landing_file", seen, key=("bronze_table", "path"))
 
     def _summary(self, rows: Iterable[dict[str, Any]]) -> Ingested:
-        total = Ingested(self.contract.id)
+        total = Ingested(self.contract.id, self.contract.table)
         for row in rows:
             total += Ingested(
                 self.contract.id,
+                self.contract.table,
                 files=1,
                 held=row["status"] == "held",
                 rows_read=row["rows_read"],

@@ -86,7 +86,7 @@ def bronze_asset(contract: SourceContract) -> dg.AssetsDefinition:
             "direction": contract.department,
             "fournisseur": contract.supplier,
             "base_legale": contract.legal.basis,
-            "donnees_personnelles": contract.legal.personal_data,
+            "donnees_personnelles": contract.personal.categories if contract.personal else "aucune",
             "dossier": f"landing/{contract.id}/",
         },
         partitions_def=DAYS if contract.mode == "append" else None,
@@ -181,15 +181,17 @@ def _file_report(contract: SourceContract, run_id: str, own_days: Sequence[str])
         engine.attach_table(con, "bronze", contract.bronze)
         days = con.execute(
             "SELECT DISTINCT unnest(event_dates)::VARCHAR FROM ops.ingest_file "
-            "WHERE source = ? AND run_id = ? ORDER BY 1",
-            [contract.id, run_id],
+            "WHERE bronze_table = ? AND run_id = ? ORDER BY 1",
+            [contract.bronze, run_id],
         ).fetchall()
         held = con.execute(
             "SELECT file || ' : ' || reason FROM ops.ingest_file "
-            "WHERE source = ? AND status = 'held' ORDER BY file LIMIT 50",
-            [contract.id],
+            "WHERE bronze_table = ? AND status = 'held' ORDER BY file LIMIT 50",
+            [contract.bronze],
         ).fetchall()
-        last = con.execute("SELECT max(ingested_time) FROM ops.ingest_file WHERE source = ?", [contract.id]).fetchone()
+        last = con.execute(
+            "SELECT max(ingested_time) FROM ops.ingest_file WHERE bronze_table = ?", [contract.bronze]
+        ).fetchone()
         rows = con.execute(f'SELECT count(*) FROM bronze."{contract.bronze}"').fetchone() or (0,)
         loaded = [d for (d,) in days]
         counted = sorted({*loaded, *own_days}) if contract.mode == "append" else []
@@ -228,6 +230,7 @@ def _declared_spec(name: str, title: str) -> dg.AssetSpec:
     specs=[
         _declared_spec("territory__commune", "Communes du territoire, d'après territory.yml"),
         _declared_spec("contract__source", "Contrats de source, d'après ingestion/contracts"),
+        _declared_spec("contract__datastream", "Grandeurs mesurées, d'après ingestion/contracts"),
     ],
     can_subset=True,
     name="declarations",

@@ -14,6 +14,7 @@ from ingestion.contract import load_contracts
 from ingestion.territory import load_territory
 from orchestration import policies
 from orchestration.assets import bronze_key
+from orchestration.collect import collect_all, summary
 from orchestration.runs import release_abandoned
 
 FULL_RUN = "full_run"
@@ -46,6 +47,36 @@ nightly = dg.ScheduleDefinition(
     cron_schedule=policies.NIGHTLY,
     execution_timezone=_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+
+@dg.op(retry_policy=policies.RETRY)
+def ask_platforms(context) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 - Dagster reads it, not as a text
+    """Every platform whose connector is due and whose variables are set; files land, the landing sensor does the rest.
+
+    What a platform refuses is a row in ops.fetch, and fails this run in words once all the others were asked.
+    """
+    done = [summary(fetched) for fetched in collect_all(run_id=context.run_id)]
+    for one in done:
+        context.log.info("%(source)s (%(kind)s) : %(files)s fichier(s). %(note)s" % one)  # noqa: G002, UP031
+    if failed := [f"{one['source']} : {one['note']}" for one in done if one["failed"]]:
+        raise dg.Failure(f"{len(failed)} plateforme(s) en échec. {' '.join(failed)}"[:1000], allow_retries=False)
+
+
+@dg.job(name="collect", description="Aller chercher ce que les plateformes ont de nouveau")
+def collect() -> None:
+    """One step: connectors keep their own pace (`every_min`)."""
+    ask_platforms()
+
+
+# Off until somebody wants it: an installation calls nobody before its operator says so.
+collecting = dg.ScheduleDefinition(
+    name="collecting",
+    job=collect,
+    description="Toutes les dix minutes, les plateformes dont c'est le tour ; à activer une fois leurs accès donnés",
+    cron_schedule=policies.COLLECTING,
+    execution_timezone=_ZONE,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
 )
 
 

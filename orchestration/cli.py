@@ -191,6 +191,37 @@ def ingest(
 
 
 @app.command()
+def collect(
+    way: Annotated[
+        str | None, typer.Argument(help="`mqtt` : écouter jusqu'à l'arrêt ; rien : demander une fois.")
+    ] = None,
+    source: Sources = None,
+    landing: Landing = None,
+    as_json: AsJson = False,
+) -> None:
+    """Aller chercher les données des plateformes (HTTP, SQL, SFTP), ou écouter leurs messages (mqtt)."""
+    from orchestration import collect as platforms
+
+    if way not in (None, "mqtt"):
+        raise typer.BadParameter(f"« {way} » : rien, ou mqtt", param_hint="WAY")
+    try:
+        if way == "mqtt":
+            problems = platforms.listen(sources=source, landing=landing)
+            for problem in problems:
+                typer.echo(problem, err=True)
+            raise typer.Exit(1 if problems else 0)
+        with progress.shown():
+            fetched = platforms.collect_all(sources=source, landing=landing)
+    except LookupError as error:
+        raise typer.BadParameter(str(error), param_hint="--source") from error
+    rows = [platforms.summary(f) for f in fetched]
+    columns = {"source": "source", "kind": "moyen", "files": "fichiers", "bytes": "octets", "note": "remarque"}
+    _emit(rows) if as_json else _table("Collecte", rows, columns)
+    if any(f.failures for f in fetched):
+        raise typer.Exit(1)
+
+
+@app.command()
 def build(as_json: AsJson = False) -> None:
     """Construire les tables silver et gold avec dbt."""
     _step("build", as_json=as_json)
@@ -243,7 +274,7 @@ def tables(as_json: AsJson = False) -> None:
 @app.command()
 def sources(as_json: AsJson = False) -> None:
     """Les sources déclarées : plateforme, direction, format, lignes chargées."""
-    from ingestion.contract import load_contracts
+    from ingestion.contract import SourceContract, load_contracts
     from lake import engine, table
 
     loaded: dict[str, int] = {}
@@ -253,18 +284,56 @@ def sources(as_json: AsJson = False) -> None:
             loaded = dict(
                 con.execute("SELECT source, sum(rows_loaded)::BIGINT FROM ops.ingest_file GROUP BY source").fetchall()
             )
+    tables: dict[str, list[SourceContract]] = {}
+    for c in load_contracts():
+        tables.setdefault(c.id, []).append(c)
     found = [
         {
-            "id": c.id,
-            "platform": c.platform,
-            "department": c.department,
-            "format": c.format.reader,
-            "rows_loaded": loaded.get(c.id, 0),
+            "id": source,
+            "platform": of[0].platform,
+            "department": of[0].department,
+            "format": ", ".join(dict.fromkeys(reader for c in of for reader in c.readers)),
+            "tables": [c.bronze for c in of],
+            "rows_loaded": loaded.get(source, 0),
         }
-        for c in load_contracts()
+        for source, of in tables.items()
     ]
     columns = {"id": "source", "platform": "plateforme", "department": "direction", "format": "format"}
     _emit(found) if as_json else _table("Sources", found, columns | {"rows_loaded": "lignes chargées"})
+
+
+@app.command()
+def indicators(as_json: AsJson = False) -> None:
+    """Les indicateurs du programme : plateformes, capteurs, passerelles, lignes, octets, jeux publiés."""
+    from orchestration.indicators import values
+
+    found = values()
+    columns = {"title": "indicateur", "value": "valeur", "unit": "unité"}
+    _emit(found) if as_json else _table("Indicateurs du programme", found, columns)
+
+
+@app.command()
+def new_source(
+    source: Annotated[str, typer.Argument(help="Identifiant de la source, par exemple noise_meters.")],
+    sample: Annotated[Path, typer.Option(exists=True, dir_okay=False, resolve_path=True, help="Un fichier tel quel.")],
+    domain: Annotated[str, typer.Option(help="Dossier du contrat : water, energy, mobility, iot, territory…")],
+    table: Annotated[str, typer.Option(help="Nom de la table.")] = "record",
+) -> None:
+    """Proposer contrat, exemple et modèle de préparation d'une nouvelle source, d'après un de ses fichiers."""
+    from ingestion.scaffold import SampleError, scaffold
+    from lake.home import ROOT
+    from orchestration import generate
+
+    try:
+        written = scaffold(source, sample, domain=domain, table=table, root=ROOT)
+    except SampleError as error:
+        raise typer.BadParameter(str(error), param_hint="--sample") from error
+    for path in [*written, *generate.refresh()]:
+        _say(f"écrit : {path.relative_to(ROOT)}")
+    _say(
+        "À faire : relire la clé et les unités, remplacer chaque « À COMPLÉTER », vérifier que l'exemple ne contient "
+        f"aucune donnée personnelle, puis déposer des fichiers dans landing/{source}/ et lancer datanevers run."
+    )
 
 
 @app.command()

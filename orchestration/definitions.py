@@ -26,8 +26,8 @@ def defs() -> dg.Definitions:
             assets.dbt_models(),
             assets.publication_assets(),
         ],
-        jobs=[automation.full_run, automation.hourly_run],
-        schedules=[automation.hourly, automation.nightly],
+        jobs=[automation.full_run, automation.hourly_run, automation.collect],
+        schedules=[automation.hourly, automation.nightly, automation.collecting],
         sensors=[automation.landing],
         # The steps are few and share imports that cost seconds: one process runs them in 1/20 of the time of one each.
         executor=dg.in_process_executor,

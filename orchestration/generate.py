@@ -6,10 +6,12 @@ file on disk is not what this module writes.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -17,6 +19,7 @@ from ingestion import declarations
 from ingestion.contract import SourceContract, load_contracts
 from lake import ops
 from lake.home import ROOT
+from orchestration import sheets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +39,7 @@ _TRACE = {
 _DECLARED = {
     "territory__commune": "Member communes, from territory.yml.",
     "contract__source": "What each source contract declares about its platform.",
+    "contract__datastream": "Properties that sources observe, as their contracts declare them.",
 }
 
 
@@ -84,6 +88,54 @@ def dbt_sources() -> str:
     return f"# {HEADER}\n{text}"
 
 
+def telemetry_macro() -> str:
+    """`dbt_project/macros/_telemetry.sql`: which staging models become observations, and how."""
+    declared = {c.bronze: c for c in load_contracts() if c.telemetry}
+    tables = [_telemetry(c) for c in declared.values() if any(r.column for r in c.telemetry.results)]  # type: ignore[union-attr]
+    sources = sorted({c.id for c in declared.values()})
+    return "\n".join(
+        [
+            f"{{# {HEADER} #}}",
+            "",
+            "{# Sources whose rows become observations. #}",
+            "{% macro telemetry_sources() %}",
+            f"{{{{ return({_jinja(sources)}) }}}}",
+            "{% endmacro %}",
+            "",
+            "{# Staging models that observations_of() turns into observations. #}",
+            "{% macro telemetry_tables() %}",
+            f"{{{{ return({_jinja(tables)}) }}}}",
+            "{% endmacro %}",
+            "",
+        ]
+    )
+
+
+def _telemetry(c: SourceContract) -> dict[str, Any]:
+    told = c.telemetry
+    assert told is not None  # noqa: S101 - for mypy: the caller chose contracts that have one
+    return {
+        "source_id": c.id,
+        "model": f"stg_{c.bronze}",
+        "thing": told.thing,
+        "time": told.time,
+        "end_time": told.end_time,
+        "day": "event_date" if c.event_time else None,
+        "quality": told.quality.model_dump(mode="json") if told.quality else None,
+        "results": [
+            r.model_dump(mode="json", include={"column", "code", "code_column", "unit_column"}, exclude_none=True)
+            for r in told.results
+            if r.column
+        ],
+    }
+
+
+def _jinja(value: Any) -> str:
+    """A literal that Jinja reads, one entry a line."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    return re.sub(r"\bnull\b", "none", text)
+
+
 def reference_sources() -> str:
     """`docs/reference/sources.md`: what comes in."""
     parts = ["# Sources", "", HEADER, ""]
@@ -99,14 +151,14 @@ def _source_page(c: SourceContract) -> list[str]:
         "Supplier": c.supplier,
         "Legal basis": c.legal.basis,
         "Ownership": c.legal.ownership,
-        "Personal data": c.legal.personal_data,
+        "Personal data": c.personal.categories if c.personal else "none",
         "Cadence": c.cadence,
         "Files": f"`{c.files}`",
         "Reader": f"{c.format.reader}, {c.format.encoding}",
         "Key": ", ".join(f"`{k}`" for k in c.key),
         "Bronze table": f"`bronze.{c.bronze}`, partitioned by {', '.join(c.partition_by) or 'nothing'}",
     }
-    lines = [f"## {c.id}", "", f"{c.title}. {c.description}", "", "| fact | value |", "|---|---|"]
+    lines = [f"## {c.bronze}", "", f"{c.title}. {c.description}", "", "| fact | value |", "|---|---|"]
     lines += [f"| {k} | {_cell(v)} |" for k, v in facts.items()]
     lines += ["", "| column | from | type | unit | required | description |", "|---|---|---|---|---|---|"]
     for column in c.columns:
@@ -139,22 +191,45 @@ def reference_ops() -> str:
 
 def files() -> dict[Path, str]:
     """Every generated file, by path."""
+    pages = {f"{source}.md": sheets.sheet(tables) for source, tables in sheets.sources().items()}
+    pages |= {"index.md": sheets.index(), "registre-traitements.md": sheets.register()}
     return {
+        **{ROOT / "docs/sources" / name: text for name, text in pages.items()},
         ROOT / "dbt_project/models/staging/_sources.yml": dbt_sources(),
+        ROOT / "dbt_project/macros/_telemetry.sql": telemetry_macro(),
         ROOT / "docs/reference/sources.md": reference_sources(),
         ROOT / "docs/reference/ops.md": reference_ops(),
     }
 
 
+def stale() -> dict[Path, str]:
+    """Files that differ from what they should be, with that; a sheet of a source that is gone should be empty."""
+    wanted = files()
+    gone = set((ROOT / "docs/sources").glob("*.md")) - set(wanted)
+    differ = {p: text for p, text in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != text}
+    return differ | dict.fromkeys(gone, "")
+
+
+def refresh() -> list[Path]:
+    """Write what differs; the paths."""
+    load_contracts.cache_clear()
+    differ = stale()
+    for path, text in differ.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text:
+            path.write_text(text, encoding="utf-8")
+        else:
+            path.unlink()
+    return list(differ)
+
+
 def main() -> None:
     """Write what differs; with `--check`, only name it and fail."""
-    stale = {p: text for p, text in files().items() if not p.is_file() or p.read_text(encoding="utf-8") != text}
-    for path, text in stale.items():
+    check = "--check" in sys.argv
+    differ = list(stale()) if check else refresh()
+    for path in differ:
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
-        if "--check" not in sys.argv:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    if stale and "--check" in sys.argv:
+    if differ and check:
         sys.exit("stale: run `make generate`")
 
 

@@ -93,11 +93,11 @@ def chosen(sources: Iterable[str] | None) -> tuple[SourceContract, ...]:
     contracts = load_contracts()
     if not sources:
         return contracts
-    known = {c.id: c for c in contracts}
+    known = dict.fromkeys(c.id for c in contracts)
     if unknown := sorted(set(sources) - set(known)):
         msg = f"source inconnue : {', '.join(unknown)} ; sources déclarées : {', '.join(known)}"
         raise LookupError(msg)
-    return tuple(known[s] for s in dict.fromkeys(sources))
+    return tuple(c for c in contracts if c.id in set(sources))
 
 
 def ingest_source(
@@ -108,12 +108,12 @@ def ingest_source(
     days: load.Days = (None, None),
     last_try: bool = True,
 ) -> load.Ingested | None:
-    """Load one source; None when it failed, with a row in ops.failure.
+    """Load one table of a source; None when it failed, with a row in ops.failure.
 
     Raises:
         OSError: when the disk or object store failed and this is not the `last_try`.
     """
-    progress.tell(f"ingestion {contract.id}")
+    progress.tell(f"ingestion {contract.bronze}")
     try:
         return load.ingest(
             contract,
@@ -125,7 +125,7 @@ def ingest_source(
     except Exception as error:  # the boundary of one source: recorded, and raised again at the end
         if isinstance(error, OSError) and not last_try:
             raise
-        fail(run_id, "ingest", contract.id, f"{type(error).__name__}: {error}"[:2000])
+        fail(run_id, "ingest", contract.bronze, f"{type(error).__name__}: {error}"[:2000])
         return None
 
 
@@ -268,13 +268,13 @@ def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
             fail(run_id, "build", name, message[:2000])
     if outcome.success and not select:
         now = datetime.now(UTC)
-        bronze = {c.bronze: c.id for c in load_contracts()}
+        bronze = {c.bronze for c in load_contracts()}
         rows = [
-            {"source": bronze[name], "delta_version": version, "run_id": run_id, "built_time": now}
+            {"bronze_table": name, "delta_version": version, "run_id": run_id, "built_time": now}
             for name, version in versions.items()
             if name in bronze
         ]
-        ops.put("build_input", rows, key=("source",))
+        ops.put("build_input", rows, key=("bronze_table",))
         complete("dbt_project", code_fingerprint(DBT_PROJECT), run_id)
         complete("build", fingerprint, run_id)
     return result

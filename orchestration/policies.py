@@ -16,6 +16,8 @@ from ingestion.contract import SourceContract
 HOURLY = "12 * * * *"
 # 03:30 local: after the suppliers' daily exports (02:00) and clear of the hour that the clock change repeats or skips.
 NIGHTLY = "30 3 * * *"
+# Connectors keep their own pace; ten minutes is the finest that any declares.
+COLLECTING = "*/10 * * * *"
 
 # Conflicts between processes are settled inside the lake; what is left is a disk or an object store that hiccups.
 RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
@@ -30,6 +32,7 @@ LATE = {
     "daily": timedelta(hours=36),
     "weekly": timedelta(days=9),
     "monthly": timedelta(days=40),
+    "yearly": timedelta(days=400),
 }
 
 

@@ -22,8 +22,11 @@ HEADER = (
 
 def write(job: Job) -> None:
     """One snapshot, dated at the start of the period."""
+    from simulation.run import platforms  # it imports this module
+
     inventory = [
         *assets.buildings(job), *assets.sensors(job), *assets.sites(job), *assets.meters(job), *assets.units(job),
+        *(asset for platform in platforms().values() if hasattr(platform, "things") for asset in platform.things(job)),
     ]  # fmt: skip
     rows = [
         (

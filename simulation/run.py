@@ -1,40 +1,38 @@
 """The one entry point: every platform's writer in turn, then the truth.
 
-Belongs here: the list of platforms and their order. Does not: anything one platform alone knows.
+Belongs here: finding the platforms, and their order. Does not: anything one platform alone knows.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import simulation
 from ingestion.territory import load_territory
-from simulation import (
-    asset_register,
-    building_energy,
-    carpool_sites,
-    lorawan_uplinks,
-    traffic_counts,
-    water_meters,
-    water_scada,
-)
 from simulation.job import Job
 from simulation.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
-# Sources in name order: the order of the ledger. Each writer draws from its own generator, so none moves another.
-WRITERS: dict[str, Callable[[Job], None]] = {
-    asset_register.SOURCE: asset_register.write,
-    building_energy.SOURCE: building_energy.write,
-    carpool_sites.SOURCE: carpool_sites.write,
-    lorawan_uplinks.SOURCE: lorawan_uplinks.write,
-    traffic_counts.SOURCE: traffic_counts.write,
-    water_meters.SOURCE: water_meters.write,
-    water_scada.SOURCE: water_scada.write,
-}
+
+def platforms() -> dict[str, ModuleType]:
+    """Modules that write a source, in name order: the order of the ledger.
+
+    Each draws from its own generator, so none moves another. A module that has `things` lists its things for the
+    register.
+    """
+    names = sorted(module.name for module in pkgutil.iter_modules(simulation.__path__, "simulation."))
+    modules = [import_module(name) for name in names]
+    found = [m for m in modules if hasattr(m, "SOURCE") and hasattr(m, "write")]
+    return {module.SOURCE: module for module in sorted(found, key=lambda m: str(m.SOURCE))}
+
+
 DEFAULT_START = date(2026, 10, 5)  # with 35 days it holds the 25-hour day of 2026-10-25 and a change of month
 
 
@@ -67,8 +65,8 @@ def simulate(
         msg = f"scale must be positive, got {scale}"
         raise ValueError(msg)
     job = Job(out=Path(out), seed=seed, start=start, days=days, scale=scale, territory=load_territory(), truth=Truth())
-    for source, write in WRITERS.items():
+    for source, platform in platforms().items():
         if progress is not None:
             progress(source)
-        write(job)
+        platform.write(job)
     job.truth.write(job.out / "_truth")

@@ -62,9 +62,11 @@ class House:
         from ingestion.contract import load_contracts
         from ingestion.load import ingest
 
-        known = {c.id: c for c in load_contracts()}
+        wanted = [
+            c for s in sources for c in ([c for c in load_contracts() if c.id == s] if isinstance(s, str) else [s])
+        ]
         with self.lived_in():
-            return [ingest(known[s] if isinstance(s, str) else s, landing=landing) for s in sources or known]
+            return [ingest(contract, landing=landing) for contract in wanted or load_contracts()]
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         from lake import engine
@@ -82,9 +84,9 @@ class House:
         return Counter(map(repr, self.sql(f"SELECT {columns} FROM bronze.{table}")))
 
     def ledger(self) -> dict[tuple[str, str, str], tuple[Any, ...]]:
-        """(source, file, sha256) to (read, loaded, duplicate, quarantined, status, reason)."""
+        """(table, file, sha256) to (read, loaded, duplicate, quarantined, status, reason)."""
         rows = self.sql(
-            """SELECT source, file, sha256, rows_read, rows_loaded, rows_duplicate, rows_quarantined, status, reason
+            """SELECT bronze_table, file, sha256, rows_read, rows_loaded, rows_duplicate, rows_quarantined, status, reason
             FROM ops.ingest_file"""
         )
         assert len({r[:3] for r in rows}) == len(rows), "a file is in the ledger twice"
@@ -128,15 +130,14 @@ class House:
             assert (status == "held") <= (loaded == duplicate == 0), key
         refused = {k: v[3] for k, v in self.ledger().items() if v[3]}
         entries = self.sql(
-            "SELECT source, file, sha256, sum(rows) FROM ops.quarantine GROUP BY ALL HAVING sum(rows) > 0"
+            "SELECT bronze_table, file, sha256, sum(rows) FROM ops.quarantine GROUP BY ALL HAVING sum(rows) > 0"
         )
         assert {r[:3]: int(r[3]) for r in entries} == refused
         loaded = {k: v[1] for k, v in self.ledger().items() if v[1]}
         held = {}
         for name in (n.split(".")[1] for n in self.versions() if n.startswith("bronze.")):
-            source = name.split("__")[0]
             rows = self.sql(f"SELECT source_file, source_sha256, count(*) FROM bronze.{name} GROUP BY ALL")
-            held |= {(source, file, sha): n for file, sha, n in rows}
+            held |= {(name, file, sha): n for file, sha, n in rows}
         assert held == loaded
 
 

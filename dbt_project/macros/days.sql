@@ -6,12 +6,14 @@
     {% if not execute %}{{ return([]) }}{% endif %}
     {% set query %}
         with consumed as (
-            select source, arg_max(delta_version, built_time) as delta_version from ops.build_input group by source
+            select bronze_table, arg_max(delta_version, built_time) as delta_version
+            from ops.build_input
+            group by bronze_table
         ),
         touched as (
             select distinct unnest(file.event_dates) as day
             from ops.ingest_file as file
-            left join consumed on file.source = consumed.source
+            left join consumed on file.bronze_table = consumed.bronze_table
             where file.source in ('{{ sources | join("', '") }}')
                 and file.delta_version > coalesce(consumed.delta_version, -1)
         )
@@ -22,7 +24,7 @@
     {{ return(run_query(query).columns[0].values() | list) }}
 {% endmacro %}
 
-{# Days at stake of a model, by its `meta.stake: {sources: [...], margin_days: n}`; none means all of them: a full
+{# Days at stake of a model, by its `meta.stake: {sources: [...] or 'telemetry', margin_days: n}`; none means all of them: a full
    refresh, or a table that does not exist yet. #}
 {% macro stake_days(target_name, extra_days=0) %}
     {% if not execute %}{{ return(none) }}{% endif %}
@@ -30,7 +32,8 @@
     {% set relation = api.Relation.create(schema=node.schema, identifier=node.alias) %}
     {% if flags.FULL_REFRESH or not has_view(relation) %}{{ return(none) }}{% endif %}
     {% set stake = node.config.meta['stake'] %}
-    {{ return(days_at_stake(stake['sources'], stake['margin_days'] + extra_days)) }}
+    {% set sources = telemetry_sources() if stake['sources'] == 'telemetry' else stake['sources'] %}
+    {{ return(days_at_stake(sources, stake['margin_days'] + extra_days)) }}
 {% endmacro %}
 
 {# Predicate on a day column, for building `target_name`: literals, so that delta_scan skips files. `extra_days` widens

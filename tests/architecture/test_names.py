@@ -26,7 +26,9 @@ TEXT = {"string", "large_string", "varchar"}
 # UCUM unit to the ending of its columns; the dimensionless and the angles have none.
 ENDINGS = {
     "W": "_w", "kW": "_kw", "kWh": "_kwh", "L": "_l", "m3": "_m3", "m3/h": "_m3_h", "m2": "_m2", "m": "_m", "bar": "_bar",
-    "km/h": "_km_h", "dBm": "_dbm", "dB": "_db", "Hz": "_hz", "min": "_min", "s": "_s", "Cel": "_cel",
+    "km/h": "_km_h", "dBm": "_dbm", "dB": "_db", "Hz": "_hz", "MHz": "_mhz", "min": "_min", "h": "_h", "s": "_s",
+    "Cel": "_cel", "%": "_pct", "V": "_v", "kV.A": "_kva", "kW.h": "_kwh", "W/m2": "_w_m2", "hPa": "_hpa", "mm": "_mm",
+    "km": "_km", "m/s": "_m_s", "t": "_t", "ug/m3": "_ug_m3", "kBy": "_kb",
 }  # fmt: skip
 WITHOUT_ENDING = {"1", "deg"}
 PARTITION_MONTH = "event_month"  # a day that stands for its month

@@ -2,12 +2,7 @@
 {{ config(
     delta_strategy='merge',
     unique_key='datastream_id',
-    meta={
-        'stake': {
-            'sources': ['building_energy', 'lorawan_uplinks', 'traffic_counts', 'water_meters', 'water_scada'],
-            'margin_days': 1
-        }
-    }
+    meta={'stake': {'sources': 'telemetry', 'margin_days': 1}}
 ) }}
 
 with observation as (
@@ -26,7 +21,7 @@ load_curve as (
 ),
 
 property as (
-    select * from {{ ref('observed_property') }}
+    select * from {{ ref('stg_contract__datastream') }}
 ),
 
 source_unit as (
@@ -50,6 +45,13 @@ coded as (
     from seen
 ),
 
+-- A source whose rows have codes of their own declares one property for all of them.
+any_code as (
+    select * from property
+    where property_code is null
+    qualify row_number() over (partition by source_id order by observed_property) = 1
+),
+
 scada_channel as (
     select
         'water_scada:' || unit_id || ':' || channel_id as datastream_id,
@@ -57,6 +59,17 @@ scada_channel as (
         arg_max(source_unit, reading_time) as source_unit
     from scada_reading
     group by unit_id, channel_id
+),
+
+told_unit as (
+    select
+        datastream_id,
+        source_unit
+    from scada_channel
+    {%- for told in telemetry_tables() if told.results | selectattr('unit_column', 'defined') | list %}
+    union all
+    {{ units_told_by(told) }}
+    {%- endfor %}
 ),
 
 energy_header as (
@@ -74,15 +87,25 @@ described as (
         coded.source_id || ':' || coded.native_id as thing_id,
         coded.native_id,
         coded.property_code,
-        coalesce(property.observed_property, coded.property_code) as observed_property,
-        coalesce(source_unit.unit_ucum, property.unit_ucum) as unit_ucum,
-        coalesce(energy_header.declared_step_min, property.declared_step_min)::integer as declared_step_min,
+        coalesce(property.observed_property, any_code.observed_property, coded.property_code) as observed_property,
+        coalesce(source_unit.unit_ucum, told_unit.source_unit, property.unit_ucum, any_code.unit_ucum) as unit_ucum,
+        coalesce(
+            energy_header.declared_step_min, property.declared_step_min, any_code.declared_step_min
+        )::integer as declared_step_min,
+        coalesce(property.is_counter, any_code.is_counter, false) as is_counter,
+        coalesce(property.modulo, any_code.modulo) as modulo,
         coalesce(scada_channel.label, property.observed_property, coded.property_code) as name
     from coded
     left join scada_channel on coded.datastream_id = scada_channel.datastream_id
-    left join source_unit on scada_channel.source_unit = source_unit.source_unit
-    left join energy_header on coded.source_id = 'building_energy' and coded.native_id = energy_header.native_id
-    left join property on coded.source_id = property.source_id and coded.code = property.code
+    left join told_unit on coded.datastream_id = told_unit.datastream_id
+    left join source_unit on told_unit.source_unit = source_unit.source_unit
+    left join energy_header
+        on
+            coded.source_id = 'building_energy'
+            and coded.property_code like 'active_power%'
+            and coded.native_id = energy_header.native_id
+    left join property on coded.source_id = property.source_id and coded.code = property.property_code
+    left join any_code on coded.source_id = any_code.source_id
 )
 
 select
@@ -94,5 +117,7 @@ select
     observed_property,
     unit_ucum,
     declared_step_min,
+    is_counter,
+    modulo,
     name
 from described

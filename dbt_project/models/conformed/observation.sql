@@ -2,12 +2,7 @@
     delta_strategy='replace_by_day',
     day_column='phenomenon_date',
     partition_by=['phenomenon_date'],
-    meta={
-        'stake': {
-            'sources': ['building_energy', 'lorawan_uplinks', 'traffic_counts', 'water_meters', 'water_scada'],
-            'margin_days': 1
-        }
-    }
+    meta={'stake': {'sources': 'telemetry', 'margin_days': 1}}
 ) }}
 
 with building_energy as (
@@ -22,12 +17,16 @@ traffic_counts as (
     select * from {{ ref('int_traffic_counts__observation') }}
 ),
 
-water_meters as (
-    select * from {{ ref('int_water_meters__observation') }}
-),
-
 water_scada as (
     select * from {{ ref('int_water_scada__observation') }}
+),
+
+-- Sources whose contract says all there is to say.
+declared as (
+    {%- for told in telemetry_tables() %}
+    {{ observations_of(told) }}
+    {{ 'union all by name' if not loop.last }}
+    {%- endfor %}
 ),
 
 observed as (
@@ -37,9 +36,9 @@ observed as (
     union all by name
     select * from traffic_counts
     union all by name
-    select * from water_meters
-    union all by name
     select * from water_scada
+    union all by name
+    select * from declared
 ),
 
 dated as (

@@ -74,7 +74,7 @@ select
     power_w as result,
     case
         when power_w is null then 'missing'
-        when step_s is null then 'suspect'
+        when step_s is null or is_doubtful then 'suspect'
         else 'good'
     end as quality,
     source_file,

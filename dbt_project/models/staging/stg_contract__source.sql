@@ -12,5 +12,11 @@ select
     cadence,
     criticality,
     licence,
-    legal_basis
+    legal_basis,
+    integration,
+    contract_end_date,
+    cost_eur_year,
+    retention_months,
+    is_personal,
+    is_confidential
 from contract

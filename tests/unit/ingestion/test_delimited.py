@@ -30,6 +30,8 @@ def contract(
             "legal": {"basis": "x", "ownership": "x", "licence": "x"},
             "cadence": "daily",
             "criticality": "low",
+            "integration": "keep",
+            "retention_months": 12,
             "files": r"^(?P<name>.+)\.csv$",
             "format": {"reader": "csv", "delimiter": delimiter, "encoding": encoding, "quote": quote},
             "mode": "snapshot",

@@ -87,7 +87,7 @@ def test_members_in_name_order_folders_left_out(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("z.csv", "dir/", "dir/a.csv"):
             archive.writestr(name, "")
-    files, problem = members(Container(path, "a.zip", 0, 0))
+    files, problem = members(Container(path, "a.zip", 0, 0), SCADA)
     assert ([f.name for f in files], problem) == (["a.zip!dir/a.csv", "a.zip!z.csv"], None)
 
 
