@@ -1,18 +1,19 @@
-"""Electric load curves of public buildings, one file per delivery point, as the grid operator hands them out.
+"""Electric load curves of public buildings as the grid operator hands them out: one history per delivery point.
 
 Belongs here: the two metering segments (C4: every 10 minutes, stamped at the start; C5: every 30 or 60, stamped at the
-end), their blanks and holes, the shape of a building's day. Does not: the buildings' names and places (`assets`).
+end), their blanks and holes, the shape of a building's day. Does not: the buildings' names and places (`assets`), nor
+the XML of the daily subscriptions (`enedis_flows`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulation import assets
+from simulation import assets, enedis_flows
 from simulation.clock import Axis, Flags, Floats, Ints, iso, profile
 
 if TYPE_CHECKING:
@@ -53,9 +54,15 @@ class _Curve:
     missing: Flags
 
 
+def things(job: Job) -> list[Asset]:
+    """Delivery points beside the metered buildings that the register has anyway."""
+    return enedis_flows.sites(job)
+
+
 def write(job: Job) -> None:
-    """One file per building for the whole period."""
+    """One history per building for the whole period; then the subscriptions: registers of C4, curves of small sites."""
     rows: list[tuple[object, ...]] = []
+    registers: list[enedis_flows.Curve] = []
     seen = {"C4": 0, "C5": 0}
     for number, building in enumerate(assets.buildings(job)):
         rank = seen[building.variant]
@@ -68,7 +75,25 @@ def write(job: Job) -> None:
         (job.folder(SOURCE) / name).write_bytes(text.encode("utf-8-sig"))
         job.truth.file(SOURCE, name, read=len(lines))
         rows += _daily(job, building, curve)
+        if building.variant == "C4":
+            registers.append(enedis_flows.Curve(building, curve.axis, curve.power, curve.missing))
     job.truth.table("building_daily_energy", TRUTH, rows)
+    enedis_flows.write_r171(job, registers)
+    _write_small_sites(job)
+
+
+def _write_small_sites(job: Job) -> None:
+    """Curves that come by subscription alone. The second site's meter was out of reach for a morning."""
+    curves: list[enedis_flows.Curve] = []
+    rows: list[tuple[object, ...]] = []
+    for number, site in enumerate(enedis_flows.sites(job)):
+        curve = _c5(job, job.rng(SOURCE, "R50", "curve", number), site, first=False)
+        lost = (curve.axis.day == job.days // 2) & (curve.axis.hour >= 5) & (curve.axis.hour < 11) & (number == 1)
+        curve = replace(curve, blank=np.zeros(len(lost), dtype=np.bool_), missing=lost)
+        curves.append(enedis_flows.Curve(site, curve.axis, curve.power, curve.missing))
+        rows += _daily(job, site, curve)
+    job.truth.table("building_daily_energy_r50", TRUTH, rows)
+    enedis_flows.write_r50(job, curves)
 
 
 def _c4(job: Job, rng: np.random.Generator, building: Asset) -> _Curve:

@@ -1,7 +1,8 @@
-"""LoRaWAN uplinks of two network servers, one file per server and UTC day.
+"""LoRaWAN uplinks of the territory's own network servers, one file per server and UTC day.
 
 Belongs here: the two envelopes (ChirpStack v3 and v4), frame counters, gateways, what is lost and what is sent twice.
-Does not: what the sensors measure (`lorawan_sensors`), their names and places (`assets`).
+Does not: what the sensors measure (`lorawan_sensors`), their names and places (`assets`), the servers that departments
+bought beside (`lorawan_fleet`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from uuid import UUID
 
 import numpy as np
 
-from simulation import assets
+from simulation import assets, lorawan_fleet
 from simulation.clock import DAY, Flags, Ints, utc_date, wall
 from simulation.files import write_gzip
+from simulation.lorawan_gateways import FREQUENCIES, Gateway, gateways, nearest, radio
 from simulation.lorawan_sensors import readings
 
 if TYPE_CHECKING:
@@ -31,21 +33,9 @@ TRUTH = (
 _PERIOD_S = 1200
 _LOST, _RESENT = 0.03, 0.005
 _LATER = 6.5  # a frame sent twice comes back some lines later
+_RESTART = (11, 20)  # of the period
 _NANO = 1_000_000_000
-_FREQUENCIES = (868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000)
-_GATEWAY_TOWNS = ("Nevers", "Varennes-Vauzelles", "Fourchambault", "Pougues-les-Eaux", "Saint-Éloi", "Challuy")
-_WITHOUT_CLOCK = {1, 4}  # gateways without GPS never tell the time
 _PORT = 2
-
-
-@dataclass(frozen=True)
-class _Gateway:
-    """A gateway and the part of an uplink that never changes."""
-
-    identifier: str
-    longitude: float
-    latitude: float
-    clock: bool
 
 
 @dataclass(frozen=True)
@@ -62,9 +52,9 @@ class _Frames:
 
 def write(job: Job) -> None:
     """Every server's days; a frame belongs to the UTC day of its time."""
-    gateways = _gateways(job)
+    known = gateways(job)
     sensors = assets.sensors(job)
-    writers: dict[str, Callable[[Job, Asset, _Frames, list[_Gateway], int], list[str]]] = {
+    writers: dict[str, Callable[[Job, Asset, _Frames, list[Gateway], int], list[str]]] = {
         "chirpstack3": _lines_v3,
         "chirpstack4": _lines_v4,
     }
@@ -77,11 +67,25 @@ def write(job: Job) -> None:
             if sensor.variant == server:
                 frames, row = _frames(job, number, len(sensors), sensor)
                 truth.append(row)
-                lines += writers[server](job, sensor, frames, _nearest(gateways, sensor), number)
+                lines += writers[server](job, sensor, frames, nearest(known, sensor), number)
                 times.append(frames.time)
                 resent.append(frames.resent)
         _write_days(job, server, np.concatenate(times), np.concatenate(resent), lines)
     job.truth.table("lorawan_devices", TRUTH, sorted(truth, key=lambda row: str(row[0])))
+    lorawan_fleet.write(job, SOURCE)
+
+
+def things(job: Job) -> list[Asset]:
+    """Devices on the servers that departments bought; those of our own are in `assets`."""
+    return lorawan_fleet.devices(job, SOURCE)
+
+
+def restarted(job: Job) -> tuple[Asset, int]:
+    """The sensor that joins again half-way, and the instant (ns) of its first frame after that."""
+    sensors = assets.sensors(job)
+    number = min(1, len(sensors) - 1)
+    _, time = _slots(job, number)
+    return sensors[number], int(time[len(time) * _RESTART[0] // _RESTART[1]])
 
 
 def _write_days(job: Job, server: str, times: Ints, resent: Flags, lines: list[str]) -> None:
@@ -100,22 +104,27 @@ def _write_days(job: Job, server: str, times: Ints, resent: Flags, lines: list[s
         job.truth.file(SOURCE, name, read=len(order), duplicate=len(again))
 
 
-def _frames(job: Job, number: int, total: int, sensor: Asset) -> tuple[_Frames, tuple[object, ...]]:
-    """One device's life. The second restarts once (counter back to 0), the third (or the last) is silent for hours."""
+def _slots(job: Job, number: int) -> tuple[np.random.Generator, Ints]:
+    """When a device sends (ns), and the generator that goes on from there."""
     rng = job.rng(SOURCE, "frames", number)
     hours = job.axis(60).epoch
     slots = np.arange(hours[0], hours[-1] + 3600, _PERIOD_S, dtype=np.int64)
     phase = int(rng.integers(0, _PERIOD_S - 60))
-    time = (slots + phase) * _NANO + rng.integers(0, 45 * _NANO, len(slots))
-    sent = np.ones(len(slots), dtype=np.bool_)
+    return rng, (slots + phase) * _NANO + rng.integers(0, 45 * _NANO, len(slots))
+
+
+def _frames(job: Job, number: int, total: int, sensor: Asset) -> tuple[_Frames, tuple[object, ...]]:
+    """One device's life. The second restarts once (counter back to 0), the third (or the last) is silent for hours."""
+    rng, time = _slots(job, number)
+    sent = np.ones(len(time), dtype=np.bool_)
     if number == min(2, total - 1):
-        silence = len(slots) // 2
+        silence = len(time) // 2
         sent[silence : silence + 15] = False
     count = np.cumsum(sent) - 1 + (0 if number % 4 == 0 else int(rng.integers(1, 40_000)))
-    received = sent & (rng.random(len(slots)) >= _LOST)
+    received = sent & (rng.random(len(time)) >= _LOST)
     resets = 0
     if number == min(1, total - 1):
-        restart = len(slots) * 11 // 20
+        restart = len(time) * _RESTART[0] // _RESTART[1]
         count[restart:] -= count[restart]
         received[restart] = True  # else the restart could not be told from a long absence
         resets = 1
@@ -129,24 +138,14 @@ def _frames(job: Job, number: int, total: int, sensor: Asset) -> tuple[_Frames, 
         time[kept], count[kept], rate, resent, [payloads[n] for n in kept.tolist()], [objects[n] for n in kept.tolist()]
     )
     emitted, heard = int(sent.sum()), len(kept)
-    row = (sensor.native_id, len(slots), emitted, emitted - heard, heard, int(resent.sum()), resets)
+    row = (sensor.native_id, len(time), emitted, emitted - heard, heard, int(resent.sum()), resets)
     return frames, row
 
 
-def _radio(rng: np.random.Generator, size: int) -> tuple[list[int], list[int], list[list[int]], list[list[float]]]:
-    """Per frame: channel, number of gateways, and for each gateway the signal strength and its ratio to noise."""
-    channels = rng.integers(len(_FREQUENCIES), size=size).tolist()
-    heard = rng.choice([1, 2, 3], size=size, p=[0.45, 0.35, 0.2]).tolist()
-    far = np.array([0, 11, 19])
-    strengths = (-78 - far - rng.integers(0, 22, (size, 3))).tolist()
-    ratios = (9.5 - far / 3 - rng.integers(0, 50, (size, 3)) / 10).round(1).tolist()
-    return channels, heard, strengths, ratios
-
-
-def _lines_v3(job: Job, sensor: Asset, frames: _Frames, gateways: list[_Gateway], number: int) -> list[str]:
+def _lines_v3(job: Job, sensor: Asset, frames: _Frames, gateways: list[Gateway], number: int) -> list[str]:
     """ChirpStack v3: one object, `publishedAt` is the server's time."""
     rng = job.rng(SOURCE, "radio", number)
-    channels, heard, strengths, ratios = _radio(rng, len(frames.time))
+    channels, heard, strengths, ratios = radio(rng, len(frames.time))
     head = json.dumps(
         {"applicationID": _application(sensor), "applicationName": sensor.usage, "deviceName": sensor.name,
          "devEUI": sensor.native_id},
@@ -163,18 +162,18 @@ def _lines_v3(job: Job, sensor: Asset, frames: _Frames, gateways: list[_Gateway]
             for k, g in enumerate(gateways[: heard[n]])
         )
         lines.append(
-            f'{head},"rxInfo":[{seen}],"txInfo":{{"frequency":{_FREQUENCIES[channels[n]]}{rate}}},"adr":true'
+            f'{head},"rxInfo":[{seen}],"txInfo":{{"frequency":{FREQUENCIES[channels[n]]}{rate}}},"adr":true'
             f'{_counter(frames, n)},"fPort":{_PORT},"data":"{frames.payloads[n]}","object":{frames.objects[n]},'
             f'"publishedAt":"{stamp}Z"}}'
         )
     return lines
 
 
-def _lines_v4(job: Job, sensor: Asset, frames: _Frames, gateways: list[_Gateway], number: int) -> list[str]:
+def _lines_v4(job: Job, sensor: Asset, frames: _Frames, gateways: list[Gateway], number: int) -> list[str]:
     """ChirpStack v4: device and modulation are objects of their own, `time` is the server's time."""
     rng = job.rng(SOURCE, "radio", number)
     size = len(frames.time)
-    channels, heard, strengths, ratios = _radio(rng, size)
+    channels, heard, strengths, ratios = radio(rng, size)
     keys, uplinks = rng.bytes(16 * size), rng.integers(1, 2**32, (size, 3)).tolist()
     device, address = _device(job, sensor), f"26{int(rng.integers(2**24)):06x}"
     tails = [f'"location":{{"latitude":{g.latitude},"longitude":{g.longitude},"altitude":210.0}}' for g in gateways]
@@ -193,7 +192,7 @@ def _lines_v4(job: Job, sensor: Asset, frames: _Frames, gateways: list[_Gateway]
             f'{{"deduplicationId":"{UUID(bytes=keys[16 * n : 16 * n + 16], version=4)}","time":"{stamp}+00:00",'
             f'"deviceInfo":{device},"devAddr":"{address}","adr":true,{rate}"fPort":{_PORT}{_counter(frames, n)},'
             f'"data":"{frames.payloads[n]}","object":{frames.objects[n]},"rxInfo":[{seen}],'
-            f'"txInfo":{{"frequency":{_FREQUENCIES[channels[n]]},"modulation":{{"lora":{{{lora}}}}}}}}}'
+            f'"txInfo":{{"frequency":{FREQUENCIES[channels[n]]},"modulation":{{"lora":{{{lora}}}}}}}}}'
         )
     return lines
 
@@ -223,25 +222,3 @@ def _application(sensor: Asset) -> str:
 
 def _stamps(time: Ints) -> list[str]:
     return [str(text) for text in np.datetime_as_string(time.astype("datetime64[ns]"))]
-
-
-def _gateways(job: Job) -> list[_Gateway]:
-    found: list[_Gateway] = []
-    for number, town in enumerate(_GATEWAY_TOWNS):
-        rng = job.rng(SOURCE, "gateway", number)
-        home = assets.commune(job, town)
-        longitude, latitude = assets.near(rng, home.longitude, home.latitude)
-        identifier = f"7276ff00{number:02x}{int(rng.integers(2**24)):06x}"
-        found.append(_Gateway(identifier, longitude, latitude, number not in _WITHOUT_CLOCK))
-    return found
-
-
-def _nearest(gateways: list[_Gateway], sensor: Asset) -> list[_Gateway]:
-    """The three gateways that may hear a sensor, nearest first."""
-    return sorted(gateways, key=lambda gateway: _square(gateway, sensor))[:3]
-
-
-def _square(gateway: _Gateway, sensor: Asset) -> float:
-    """Distance enough to sort by; a degree of longitude is two thirds of one of latitude here."""
-    east, north = (gateway.longitude - sensor.longitude) * 0.68, gateway.latitude - sensor.latitude
-    return east * east + north * north

@@ -1,7 +1,7 @@
-"""Hourly traffic counted by citizens' cameras, one file a month.
+"""Hourly traffic counted by citizens' cameras, one file a month; beside them, the exports of the cycle ways' counters.
 
-Belongs here: the export's columns, what a camera sees (nothing at night), its habit of labelling both 02:00 hours of
-the October night CET. Does not: the sites' names and places (`assets`).
+Belongs here: the cameras' columns, what a camera sees (nothing at night), its habit of labelling both 02:00 hours of
+the October night CET. Does not: the sites' names and places (`assets`), nor the other counters (`eco_counters`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulation import assets
+from simulation import assets, eco_counters
 from simulation.clock import Axis, Flags, Floats, Ints, is_holiday, iso, profile, utc
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _GOOD_UPTIME = 0.7
 
 
 def write(job: Job) -> None:
-    """One file per month touched, segments in order of their number, hours in order of time."""
+    """One file per month touched, segments in order of their number, hours in order of time; then the counters'."""
     axis = job.axis(60)
     months: dict[str, list[str]] = {}
     truth: list[tuple[object, ...]] = []
@@ -58,6 +58,12 @@ def write(job: Job) -> None:
         (job.folder(SOURCE) / name).write_text(text, encoding="utf-8", newline="")
         job.truth.file(SOURCE, name, read=len(months[month]))
     job.truth.table("traffic_hourly", TRUTH, truth)
+    eco_counters.write_exports(job)
+
+
+def things(job: Job) -> list[Asset]:
+    """Things of this source that `assets` does not list: the counters of the cycle ways."""
+    return eco_counters.counters(job)
 
 
 def _true(rng: np.random.Generator, axis: Axis, site: Asset) -> dict[str, Ints]:

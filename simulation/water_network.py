@@ -1,6 +1,7 @@
 """The water that moves through the network: what is drawn, what the plants make, what the instruments would show.
 
-Belongs here: clean signals that balance (production = distribution + losses). Does not: any file, any fault.
+Belongs here: clean signals that balance (production = distribution + losses), the one leak among them.
+Does not: any file, any fault.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulation.clock import Axis, Floats, profile
+from simulation.clock import DAY, Axis, Floats, profile
 
 if TYPE_CHECKING:
     from simulation.assets import Asset
@@ -31,6 +32,11 @@ _LATE_DEMAND: dict[float, float] = {
 # Plants pump more at night, when electricity is cheaper.
 _PUMPING: dict[float, float] = {0: 1.25, 5: 1.25, 8: 0.9, 13: 0.95, 19: 0.8, 22: 1.15}
 
+# A leak that nobody has seen yet: it opens in mid-period on the second tank's network and grows.
+_LEAK_ONSET_SHARE, _LEAK_ONSET_HOUR = 0.4, 14
+_LEAK_FIRST_M3_H, _LEAK_GROWTH_M3_H = 0.6, 0.45  # at the onset, and what each day adds
+_LEAK_NIGHT = 0.08  # at night, when pressure is high, that much more
+
 _Signal = tuple[str, str, str, Floats, int]
 
 
@@ -47,13 +53,37 @@ class Flow:
         return self.rate * (STEP_MINUTES / 60)
 
 
+@dataclass(frozen=True)
+class Leak:
+    """Water lost through a hole: position of the first step concerned, and m3/h by step."""
+
+    onset: int
+    rate: Floats
+
+
+def leak(axis: Axis) -> Leak:
+    """The leak of the period."""
+    begin, end = axis.bounds[int(axis.days * _LEAK_ONSET_SHARE)]
+    onset = begin + int(np.argmax(axis.hour[begin:end] >= _LEAK_ONSET_HOUR))
+    days = (axis.epoch - axis.epoch[onset]) / DAY
+    pressure = 1 + _LEAK_NIGHT * np.cos(2 * np.pi * (axis.hour - 3) / 24)
+    rate = np.where(days >= 0, (_LEAK_FIRST_M3_H + _LEAK_GROWTH_M3_H * days) * pressure, 0.0)
+    return Leak(onset, np.asarray(rate, dtype=np.float64))
+
+
+def leaking_tank(tanks: int) -> int:
+    """Number of the tank, from 0, that feeds the leak."""
+    return min(1, tanks - 1)
+
+
 def flows(job: Job, axis: Axis, units: list[Asset]) -> dict[str, Flow]:
     """The flow of every unit. Plants make, day by day, what all tanks give out, divided by the efficiency."""
     found: dict[str, Flow] = {}
     tanks = [unit for unit in units if unit.category == "reservoir"]
     for number, unit in enumerate(tanks):
         base = _TANK_DAILY[number % len(_TANK_DAILY)]
-        found[unit.native_id] = Flow("distributed", _demand(job, axis, unit, base))
+        lost = leak(axis).rate if number == leaking_tank(len(tanks)) else 0.0
+        found[unit.native_id] = Flow("distributed", _demand(job, axis, unit, base) + lost)
     given = axis.daily(np.sum([found[tank.native_id].volume for tank in tanks], axis=0))
     plants = [unit for unit in units if unit.category == "usine"]
     shares = np.array([_PLANT_SHARES[n % len(_PLANT_SHARES)] for n in range(len(plants))])

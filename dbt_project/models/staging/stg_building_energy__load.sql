@@ -15,6 +15,7 @@ select
     declared_step_min,
     quantity,
     direction,
+    is_doubtful,
     event_date,
     source_file,
     source_sha256,
