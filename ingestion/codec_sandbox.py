@@ -21,7 +21,7 @@ import resource
 import signal
 import sys
 
-import quickjs  # type: ignore[import-untyped]
+import quickjs
 
 SOFT_S = 0.1  # of processor time for one frame: a thousand times what a codec takes
 HARD_S = 1.0  # ... after which the kernel ends the process

@@ -276,6 +276,7 @@ def register(con: duckdb.DuckDBPyConnection, contract: SourceContract, directory
     """
     import duckdb
     from duckdb import sqltypes
+    from duckdb.func import FunctionNullHandling, PythonUDFType
 
     result: Any = duckdb.struct_type({"object": sqltypes.VARCHAR, "error": sqltypes.VARCHAR})
     text, number, instant = sqltypes.VARCHAR, sqltypes.BIGINT, sqltypes.TIMESTAMP_TZ
@@ -286,8 +287,8 @@ def register(con: duckdb.DuckDBPyConnection, contract: SourceContract, directory
         lambda profile, payload, port, time, encoding: decoder.chunk(profile, payload, port, time, encoding),  # noqa: PLW0108
         [text, text, number, instant, text],
         result,
-        type="arrow",  # type: ignore[arg-type]
-        null_handling="special",  # type: ignore[arg-type]
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
     )
     # a macro, because functions in Python cannot be overloaded
     con.execute(

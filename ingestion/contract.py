@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
@@ -248,6 +248,7 @@ class Codecs(_Declared):
     port: Name
     profile: Name
     time: Name
+    encoding: Name | None = None  # says how payloads are written (base64, hexadecimal), where the server does
     files: dict[str, str]  # regular expression on the device profile: file in contracts/iot/codecs/
 
 
@@ -301,6 +302,7 @@ class SourceContract(_Declared):
     """
 
     id: Name
+    domain: Name = "other"  # folder of the contract; filled on load
     table: Name
     title: str
     description: str
@@ -376,13 +378,20 @@ class SourceContract(_Declared):
             used |= {t.thing, t.time, t.end_time, t.quality.column if t.quality else None}
             used |= {c for r in t.results for c in (r.column, r.code_column, r.unit_column)}
         if c := self.codecs:
-            used |= {c.into, c.payload, c.port, c.profile, c.time}
+            used |= {c.into, c.payload, c.port, c.profile, c.time, c.encoding}
         for variant in self.variants:
             used |= {*(variant.columns or ()), *variant.values}
         if unknown := used - names - {None}:
             msg = f"telemetry, codecs or variants name columns that are not declared: {sorted(map(str, unknown))}"
             raise ValueError(msg)
         return self
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed; what was computed from the old ones is left behind."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("_of_producer", "_of_dialect", "file_pattern", "bronze_schema"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -410,17 +419,27 @@ class SourceContract(_Declared):
         plain = self if len(dialects) == len(self.variants) else self.model_copy(update={"variants": dialects})
         return {None: plain, **{v.name: self._as_told_by(v) for v in self.variants if v.files is not None}}
 
+    def spoken(self, dialect: str) -> SourceContract:
+        """The contract as one dialect, known by a field, speaks it: the places, epoch and requirements of its own."""
+        return self._of_dialect[dialect]
+
+    @cached_property
+    def _of_dialect(self) -> dict[str, SourceContract]:
+        return {v.name: self._as_told_by(v) for v in self.variants if v.has_field is not None}
+
     def _as_told_by(self, variant: Variant) -> SourceContract:
         columns = []
         for column in self.columns:
             change: dict[str, object] = {}
+            if variant.has_field and not column.paths(variant.name):
+                change["required"] = False  # what a server never tells cannot be asked of it
             if variant.columns is not None:
                 change["origin"] = variant.columns.get(column.name, ())
                 change["optional"] = column.optional or column.name not in variant.columns
             elif isinstance(column.origin, dict):
                 change["origin"] = column.origin.get(variant.name, ())
-            if variant.name in (column.epoch if isinstance(column.epoch, dict) else {}):
-                change["epoch"] = column.epoch[variant.name]  # type: ignore[index]
+            if isinstance(column.epoch, dict):
+                change["epoch"] = column.epoch.get(variant.name)
             if column.name in variant.values:
                 change["values"] = variant.values[column.name]
             if column.fields:
@@ -526,7 +545,9 @@ def read_contracts(path: Path) -> tuple[SourceContract, ...]:
     shared = {key: value for key, value in declared.items() if key != "tables"}
     tables = declared.get("tables", [{}])
     siblings = tuple(str(t.get("files", shared.get("files", ""))) for t in tables)
-    contracts = tuple(_checked(path, shared | table | {"siblings": siblings}) for table in tables)
+    contracts = tuple(
+        _checked(path, shared | table | {"siblings": siblings, "domain": path.parent.name}) for table in tables
+    )
     if shared.get("id") != path.stem:
         raise ContractError(
             f"{path}: id is {shared.get('id')!r} but the file is named {path.stem!r}: make them the same"
@@ -561,6 +582,7 @@ def contract_sha256(source_id: str, directory: Path = CONTRACTS_DIR) -> str:
     """Fingerprint of a contract and of the code that applies it: a held file is tried again when it changes."""
     digest = hashlib.sha256()
     package = Path(__file__).resolve().parent
-    for path in [*directory.glob(f"*/{source_id}.yml"), *sorted(package.rglob("*.py"))]:
+    codecs = sorted(directory.glob("*/codecs/*.js"))
+    for path in [*directory.glob(f"*/{source_id}.yml"), *codecs, *sorted(package.rglob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

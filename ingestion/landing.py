@@ -96,7 +96,7 @@ class SourceFile:
 
     def _match(self, pattern: str) -> re.Match[str] | None:
         name = self.base_name
-        if "!" in pattern:
+        if "!" in re.sub(r"\(\?<?!", "", pattern):  # a negative look-around is none
             name = f"{Path(self.container.name).name}!{self.member or ''}"
         return re.match(pattern, name)
 

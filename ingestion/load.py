@@ -45,6 +45,12 @@ BATCH_FILES = 1000  # ledger rows in one commit record stay under about 500 kB
 FLIP_SHARE, FLIP_ROWS = 0.5, 20
 RAW_SHOWN = 2000  # characters of a refused line kept in quarantine; the whole line stays in landing
 LEDGER_KEY = "datanevers.files"
+# What becomes of a column that the contract does not know, by its rule of drift.
+UNKNOWN_COLUMN = {
+    "keep": "colonne inconnue du contrat, gardée dans `extra`",
+    "mask": "colonne inconnue du contrat, sa valeur n'est pas gardée",
+    "stop": "colonne inconnue du contrat, le fichier est mis de côté",
+}
 _OBJECTS = ("jsonl", "json", "xml", "protobuf")  # readers whose records have no header: a field may be absent anywhere
 # Read once or twice and thrown away: fast to write counts, small does not.
 SPOOL = "FORMAT parquet, COMPRESSION lz4_raw"
@@ -66,6 +72,7 @@ class Incoming:
     notes: FileNotes = field(default_factory=FileNotes)
     rows_read: int = 0
     twin_rows: int | None = None  # rows of the same content already loaded under another name
+    twin: Incoming | None = None  # the file of the same batch with the same content
 
 
 @dataclass(frozen=True)
@@ -287,14 +294,24 @@ class _Batch:
         self.known_content = {
             sha: read
             for _, sha, status, same, read, refused in rows
-            if status != "held" and (same or not refused) and self.contract.mode == "append"
+            if status != "held" and (same or not refused) and self._told_by_content()
         }
+
+    def _told_by_content(self) -> bool:
+        """Whether the same bytes say the same under any name: not a snapshot, nothing read from the name."""
+        variants = self.contract.variants
+        places = [
+            path for c in self.contract.columns for v in (None, *(v.name for v in variants)) for path in c.paths(v)
+        ]
+        by_name = any(v.files for v in variants) or any(path.startswith("file:") for path in places)
+        return self.contract.mode == "append" and not by_name
 
     def _incoming(self) -> Iterator[Incoming]:
         """Files with work to do, surveyed one ahead of the caller: hashing overlaps with reading the one before."""
         todo = [
             (file, problem) for c in self.containers for files, problem in [members(c, self.contract)] for file in files
         ]
+        first: dict[str, Incoming] = {}
         with ThreadPoolExecutor(max_workers=1) as ahead:
             coming = [ahead.submit(self._survey, 0, todo[0][0])] if todo else []
             for number, (file, problem) in enumerate(todo):
@@ -313,8 +330,10 @@ class _Batch:
                     twin_rows=self.known_content.get(surveyed.sha256),
                 )
                 incoming.notes.held = problem or file.name_problem(self.contract) or surveyed.problem
+                if self._told_by_content() and incoming.notes.held is None:
+                    incoming.twin = first.setdefault(surveyed.sha256, incoming)
                 self.files.append(incoming)
-                if incoming.notes.held is None and incoming.twin_rows is None:
+                if incoming.notes.held is None and incoming.twin_rows is None and incoming.twin in (None, incoming):
                     yield incoming
 
     def _survey(self, number: int, file: SourceFile) -> tuple[Path, Survey]:
@@ -374,6 +393,8 @@ class _Batch:
             sql = jsonl.select(incoming.path, incoming.number, incoming.contract, incoming.notes, groups=groups)
             if not sql:
                 return False
+            if incoming.notes.dialect:
+                incoming.contract = incoming.contract.spoken(incoming.notes.dialect)
             self.con.execute(f"COPY ({typed_select(incoming.contract, f'({sql})')}) TO {quote(str(part))} ({SPOOL})")
         except duckdb.InvalidInputException as error:  # the file's fault; any other error is ours and ends the run
             incoming.notes.hold(f"lecture impossible : {str(error).splitlines()[0][:300]}")
@@ -422,8 +443,11 @@ class _Batch:
         time = event.column
         bad = f"""CASE WHEN s.bad_column IS NOT NULL THEN s.bad_column
             WHEN s.clock = 2 OR (s.clock = 1 AND f.pass IS NULL) THEN {quote(time)} END"""
-        value = "coalesce(s.bad_value, CASE WHEN s.bad_column IS NULL AND s.clock > 0 THEN s.local_time::VARCHAR END)"
+        shown = quote(MASKED) if self.contract.personal_columns else "s.local_time::VARCHAR"
+        value = f"coalesce(s.bad_value, CASE WHEN s.bad_column IS NULL AND s.clock > 0 THEN {shown} END)"
         settled = f"CASE WHEN s.clock = 1 AND f.pass = 0 THEN s.{time} - INTERVAL 1 HOUR ELSE s.{time} END"
+        if self.contract.column(time).coarsen in ("day", "month", "year"):
+            settled = f"s.{time}"  # a midnight or a first of the month, whichever hour it was
         self.con.execute(
             f"""CREATE OR REPLACE VIEW typed AS
             SELECT s.* REPLACE ({settled} AS {time}, {bad} AS bad_column, {value} AS bad_value)
@@ -441,6 +465,10 @@ class _Batch:
         for number, *rest in counts:
             of_file.setdefault(number, []).append(tuple(rest))
         for incoming in self.files:
+            if (twin := incoming.twin) and twin is not incoming:  # judged before: files are in order
+                incoming.notes.held, incoming.twin_rows = twin.notes.held, twin.twin_rows or twin.rows_read
+                incoming.rows_read = twin.rows_read
+                continue
             if self.contract.drift == "stop" and incoming.notes.new_columns:
                 incoming.notes.hold(f"colonnes inconnues du contrat : {', '.join(incoming.notes.new_columns)}")
             if incoming.notes.held:
@@ -595,7 +623,8 @@ class _Batch:
         """A reason without what it quotes of the file, where the source holds personal data."""
         if not reason or not self.contract.personal_columns:
             return reason
-        return re.sub(r"«[^»]*»", MASKED, reason.split(" ; colonnes trouvées")[0])
+        told = reason.split(" ; colonnes trouvées")[0]
+        return re.sub(r"«[^»]*»", MASKED, re.sub(r"(?s)^lecture impossible : .*", "lecture impossible", told))
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
         self._name_files(rows)
@@ -766,9 +795,19 @@ class _Batch:
                 "observed_time": self.now,
             }
             for incoming in todo
-            for kind, column, detail in incoming.notes.drift()
+            for kind, column, detail in dict.fromkeys(self._drift_of(incoming))
         ]
         ops.put("schema_drift", drift, key=("bronze_table", "file", "sha256", "kind", "column"))
+
+    def _drift_of(self, incoming: Incoming) -> Iterator[tuple[str, str, str]]:
+        """Differences to record. A file without its header line has a person for a header: its names are not kept."""
+        notes = incoming.notes
+        headless = self.contract.personal_columns and notes.held and notes.missing_columns
+        for kind, column, detail in notes.drift():
+            if kind == "new_column":
+                yield kind, MASKED if headless else column, UNKNOWN_COLUMN[self.contract.drift]
+            else:
+                yield kind, column, detail
 
     # afterwards ---------------------------------------------------------------------------------------------------
 

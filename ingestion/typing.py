@@ -101,8 +101,8 @@ def _decoded(contract: SourceContract) -> str:
     """Payloads that arrived undecoded, through the device's codec (codecs.py registers the function)."""
     if (codecs := contract.codecs) is None:
         return ""
-    names = (codecs.profile, codecs.payload, codecs.port, codecs.time)
-    call = f"decode_payload({', '.join(f'v_{n}' for n in names)})"
+    names = (codecs.profile, codecs.payload, codecs.port, codecs.time, codecs.encoding)
+    call = f"decode_payload({', '.join(f'v_{n}' for n in names if n)})"
     return f", CASE WHEN v_{codecs.into} IS NULL THEN {call} END AS decoded"
 
 

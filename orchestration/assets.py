@@ -74,7 +74,7 @@ def bronze_asset(contract: SourceContract) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=bronze_key(contract),
-        group_name="bronze",
+        group_name=f"bronze_{contract.domain}",
         description=f"{contract.title}. {contract.description}",
         owners=[contract.owner_email],
         kinds={contract.format.reader, "deltalake"},

@@ -29,6 +29,7 @@ class FileNotes:
     """
 
     held: str | None = None
+    dialect: str | None = None  # the variant that a field of the file tells
     rejects: list[tuple[int, str, str]] = field(default_factory=list)
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ingestion.readers import Unusable
@@ -133,7 +134,7 @@ def _encoding(declared: str | None, code_page: str | None, driver: int) -> str:
         name = f"cp{page[1]}"
     elif part := re.fullmatch(r"(?:iso)?8859([0-9]{1,2})", name):
         name = f"iso8859-{part[1]}"
-    try:
-        return codecs.lookup(name).name
-    except LookupError as error:
-        raise Unusable(f"encodage « {code_page.strip()[:40]} » du .cpg inconnu : l'écrire UTF-8 ou 1252") from error
+    if re.fullmatch(r"cp\d{3,5}|iso8859-\d{1,2}|utf8|latin1|latin9|ascii", name):  # Python has others, not of text
+        with suppress(LookupError):
+            return codecs.lookup(name).name
+    raise Unusable(f"encodage « {code_page.strip()[:40]} » du .cpg inconnu : l'écrire UTF-8 ou 1252")

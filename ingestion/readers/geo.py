@@ -34,6 +34,7 @@ PSEUDO = ("geometry:wkt", "geometry:lon", "geometry:lat", "geometry:type")
 DECIMALS = 7
 # Features turned into a batch at a time: a network's lines are short, a commune's outline is a megabyte.
 FEATURES, FEATURE_BYTES = 4096, 8 << 20
+MAX_CRS = 1 << 16  # characters; the wordiest definitions have 5000
 SEPARATOR = " ; "  # between the attributes of a refused feature, as a person reads it
 _COORDINATE = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -80,6 +81,8 @@ def _check_crs(crs: str | None) -> None:
 
     if crs is None:
         raise Unusable("système de coordonnées absent ou indéfini : le déclarer (.prj, SRS) et redéposer")
+    if len(crs) > MAX_CRS or "\x00" in crs:
+        raise Unusable(f"système de coordonnées illisible : {_short(crs)!r}")
     try:
         _spatial().execute(f"SELECT ST_Transform(ST_Point(0, 0), {quote(crs)}, {quote(WGS84)}, always_xy := true)")
     except duckdb.Error as error:
@@ -142,6 +145,7 @@ class _Shape(NamedTuple):
 
 def _shapes(layer: Layer, features: list[Feature]) -> list[_Shape]:
     """Geometries of some features in WGS84; a null or empty one gives nulls."""
+    import duckdb
     import pyarrow as pa
 
     con = _spatial()
@@ -151,8 +155,7 @@ def _shapes(layer: Layer, features: list[Feature]) -> list[_Shape]:
     made = "ST_GeomFromGeoJSON(shape)" if layer.geojson else "ST_GeomFromWKB(shape)"
     source = layer.crs or WGS84
     to = "{}" if source == WGS84 else f"ST_Transform({{}}, {quote(source)}, {quote(WGS84)}, always_xy := true)"
-    found = con.execute(
-        f"""WITH read AS (SELECT i, shape, TRY(ST_Force2D({made})) AS geom FROM features),
+    query = f"""WITH read AS (SELECT i, shape, TRY(ST_Force2D({made})) AS geom FROM features),
         solid AS (SELECT i, shape, geom IS NULL AS unread, CASE WHEN NOT ST_IsEmpty(geom) THEN geom END AS geom
             FROM read),
         moved AS (SELECT *, TRY({to.format("geom")}) AS there FROM solid),
@@ -162,7 +165,11 @@ def _shapes(layer: Layer, features: list[Feature]) -> list[_Shape]:
             ST_Y(middle), ST_GeometryType(there)::VARCHAR,
             ST_XMin(there), ST_YMin(there), ST_XMax(there), ST_YMax(there)
         FROM centred ORDER BY i"""
-    ).fetchall()
+    try:
+        found = con.execute(query).fetchall()
+    except duckdb.Error as error:  # an internal one is also the end of the connection
+        _spatial.cache_clear()
+        raise Unusable(f"géométries illisibles : {str(error).splitlines()[0][:200]}") from error
     return [_shape(layer, *row) for row in found]
 
 

@@ -62,7 +62,9 @@ def select(
     fields = [
         name for name in dict.fromkeys([*(key for sample in samples for key in sample), *names]) if name is not None
     ]
-    variant = next((v.name for v in contract.variants if v.has_field and _has(samples[0], v.has_field)), None)
+    # the first object that any dialect knows: a server's export may begin with a message of another kind
+    known = ((v.name for v in contract.variants if v.has_field and _has(sample, v.has_field)) for sample in samples)
+    notes.dialect = variant = next((name for names in known for name in names), None)
     if contract.variants and variant is None:
         wanted = " ou ".join(v.has_field or "" for v in contract.variants)
         notes.hold(f"format inconnu : champ {wanted} attendu, trouvés : {', '.join(fields[:8])} (autre serveur ?)")
@@ -204,8 +206,7 @@ class _Query:
         """Rows of all objects; fields under a new name are kept in `extra`."""
         with self._path.open("rb") as stream:
             marked = stream.read(len(BOM)) == BOM
-        folded = [name.lower() for name in [*tree, *new]]  # SQL does not tell `fCntUp` from `fcntUp`
-        if faulty or marked or len(set(folded)) < len(folded) or not tree:
+        if faulty or marked or not tree or not _are_columns([*tree, *new]):
             return self._of_whole_objects(tree, new, marked=marked)
         columns = _columns(tree) + "".join(f", {_name(name)}: 'JSON'" for name in new)
         pairs = ", ".join(f"{quote(name)}, r.{_name(name)}" for name in new)
@@ -271,6 +272,11 @@ class _Query:
         group, inner = path.split("[].", 1)
         found = f"list_transform({_dotted(base, group)}, lambda {ITEM}: {_dotted(ITEM, inner)})"
         return f"list_filter({found}, lambda {ITEM}: {ITEM} IS NOT NULL)[1]"
+
+
+def _are_columns(names: list[str]) -> bool:
+    """Whether SQL can name them all: none is empty or holds a NUL, and no two differ in case only (fCntUp, fcntUp)."""
+    return all(name and "\x00" not in name for name in names) and len({n.lower() for n in names}) == len(names)
 
 
 def _dotted(base: str, path: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 WGS84 = "EPSG:4326"
 SQLITE, ZIP = b"SQLite format 3\x00", b"PK"
 NAMES_SHOWN = 20
+MAX_TEXT = 1 << 17  # characters of a side file (.prj, .cpg)
 AGAIN = "le redéposer complet"
 
 
@@ -109,6 +111,8 @@ def _chosen(names: list[str], wanted: str | None, what: str) -> str:
 
 _ENVELOPES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}  # bytes before the WKB, by the code in the flags
 _EMPTY = 0x10
+UNREADABLE_SHAPE = b"?"
+MAX_NESTED = 8  # collections of collections
 _NO_FRACTION = re.compile(r"(:\d\d)\.0+(?=Z?$)")
 
 
@@ -136,9 +140,9 @@ class _GeoPackage:
         self._con = con
         self._decimal = contract.format.decimal
         contents = con.execute("SELECT table_name, data_type, srs_id FROM gpkg_contents ORDER BY table_name").fetchall()
-        maps = [name for name, kind, _ in contents if kind == "features"]
+        names = [(name, kind) for name, kind, _ in contents if isinstance(name, str)]
         named = contract.format.layer
-        self._table = _chosen(maps if named is None else [name for name, *_ in contents], named, "couche")
+        self._table = _chosen([name for name, kind in names if named or kind == "features"], named, "couche")
         self._check()
         shapes = con.execute(
             "SELECT column_name, srs_id FROM gpkg_geometry_columns WHERE table_name = ?", (self._table,)
@@ -195,12 +199,44 @@ class _GeoPackage:
 
 
 def _wkb(blob: Any) -> bytes | None:
-    """The WKB inside a GeoPackage's geometry; what is no such geometry is given back, and refused when it is read."""
-    if not isinstance(blob, bytes):
-        return None if blob is None else b"?"
-    if len(blob) < 8 or blob[:2] != b"GP" or (blob[3] >> 1 & 7) not in _ENVELOPES:
-        return b"?"
-    return None if blob[3] & _EMPTY else blob[8 + _ENVELOPES[blob[3] >> 1 & 7] :]
+    """The WKB inside a GeoPackage's geometry; what is no such geometry is given as one that cannot be read."""
+    if blob is None:
+        return None
+    if not isinstance(blob, bytes) or len(blob) < 8 or blob[:2] != b"GP" or (blob[3] >> 1 & 7) not in _ENVELOPES:
+        return UNREADABLE_SHAPE
+    if blob[3] & _EMPTY:
+        return None
+    wkb = blob[8 + _ENVELOPES[blob[3] >> 1 & 7] :]
+    try:
+        return wkb if _wkb_end(wkb, 0, MAX_NESTED) == len(wkb) else UNREADABLE_SHAPE
+    except (struct.error, ValueError):
+        return UNREADABLE_SHAPE
+
+
+def _wkb_end(wkb: bytes, start: int, levels: int) -> int:
+    """Where a WKB geometry ends. What reads it next trusts its counts, and ends the process when they lie.
+
+    Raises:
+        struct.error, ValueError: when it is cut or malformed.
+    """
+    order = "<" if wkb[start : start + 1] == b"\x01" else ">"
+    (code,) = struct.unpack_from(f"{order}I", wkb, start + 1)
+    kind, size = code % 1000, 8 * (2 + (code // 1000 + 1) // 2)  # with Z or M one more, with both two
+    if not 1 <= kind <= 7 or code > 3007 or not levels:
+        raise ValueError(code)
+    if kind == 1:
+        return start + 5 + size
+    (count,) = struct.unpack_from(f"{order}I", wkb, start + 5)
+    end = start + 9
+    if kind == 2:
+        return end + count * size
+    for _ in range(count):
+        if kind == 3:
+            (points,) = struct.unpack_from(f"{order}I", wkb, end)
+            end += 4 + points * size
+        else:
+            end = _wkb_end(wkb, end, levels - 1)
+    return end
 
 
 # GeoJSON --------------------------------------------------------------------------------------------------------------
@@ -278,11 +314,11 @@ def _shapefile(archive: Path, folder: Path, contract: SourceContract) -> Layer:
             with packed.open(entry) as stream, (folder / f"layer{suffix}").open("wb") as sink:
                 shutil.copyfileobj(stream, sink)
     declared = contract.format.encoding if "encoding" in contract.format.model_fields_set else None
-    page = (folder / "layer.cpg").read_text("ascii", "replace") if ".cpg" in parts else None
+    page = _short_text(folder / "layer.cpg") if ".cpg" in parts else None
     (folder / "layer.dbf").rename(folder / "attributes.dbf")  # the library that reads the shapes is not to look at it
     table = Table(folder / "attributes.dbf", declared, page)
     _check_shapes(folder, table.count)
-    crs = (folder / "layer.prj").read_text("utf-8", "replace").strip("\x00 \r\n\t") if ".prj" in parts else None
+    crs = _short_text(folder / "layer.prj") if ".prj" in parts else None
 
     def features() -> Iterator[Feature]:
         shapes = shapes_of(str(folder / "layer.shp"))
@@ -293,6 +329,11 @@ def _shapefile(archive: Path, folder: Path, contract: SourceContract) -> Layer:
                 yield Feature(texts, shape)
 
     return Layer(table.header, crs or None, features)
+
+
+def _short_text(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(MAX_TEXT).strip("\x00 \r\n\t")
 
 
 def _parts_of(archive: Path, contract: SourceContract) -> dict[str, zipfile.ZipInfo]:

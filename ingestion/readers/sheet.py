@@ -331,4 +331,8 @@ def _attributes(xml: bytes) -> list[tuple[str, dict[str, str]]]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
     root = etree.fromstring(xml, parser)
     elements = root.iter(etree.Element) if root is not None else ()
-    return [(etree.QName(e).localname, {etree.QName(k).localname: v for k, v in e.attrib.items()}) for e in elements]
+    return [(_local(e.tag), {_local(name): text for name, text in e.attrib.items()}) for e in elements]
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]

@@ -77,7 +77,7 @@ def layout(header: list[str], constants: dict[str, str], contract: SourceContrac
         notes: filled with new and missing columns, or with the reason why the file is held.
     """
     if twice := sorted({name for name in header if header.count(name) > 1}):
-        notes.hold(f"en-tête : colonnes en double {twice}")
+        notes.hold(f"en-tête : colonnes en double « {', '.join(twice)} »")
         return None
     kept: list[int] = []
     cells: list[int] = []

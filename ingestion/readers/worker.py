@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import pickle
 import re
@@ -52,6 +53,7 @@ TOO_MUCH = (
     "effacer les lignes et colonnes vides au-delà du tableau, ou le découper, puis le redéposer"
 )
 BROKEN = "le fichier fait échouer la bibliothèque de lecture (abîmé ?) : l'enregistrer à nouveau et le redéposer"
+FAILED = "le lecteur échoue sur ce fichier"
 TOO_LONG = f"la lecture n'avance plus depuis {PATIENCE} secondes (fichier abîmé ?) : le redéposer"
 
 
@@ -80,6 +82,9 @@ def read(
             _let_go(worker)
         except _Ended as end:
             said.hold(str(end))
+        except WorkerError as error:  # ours to repair; the file is tried again when the code has changed
+            logging.getLogger(__name__).exception("%s", file.name)
+            said.hold(f"{FAILED} ({str(error).strip().splitlines()[-1][:200]}) : le signaler avec le fichier")
         finally:
             worker.end_unless_idle()
 

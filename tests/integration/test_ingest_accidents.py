@@ -132,7 +132,9 @@ def test_sources_that_refuse_rows_at_the_same_time(house: House, tmp_path: Path)
     for number in range(5):
         house.put(SOURCE, f"{number}.csv", export(f"s{number}", 3) + "s,rue,hier,1,0,1,0,0,60\n")
         house.put("water_meters", f"{number}.csv", f"{meters}m{number};hier;1;1\nm;01/09/2026 0{number}:00:00;1;1\n")
-        house.put("water_scada", f"SOFREL_R{number}_20260901.csv", f"{scada}R;C;D;hier;1;m;Bon\r\n".encode("cp1252"))
+        house.put(
+            "water_scada", f"SOFREL_R{number}_20260901.csv", f"{scada}R{number};C;D;hier;1;m;Bon\r\n".encode("cp1252")
+        )
     sources = (SOURCE, "water_meters", "water_scada")
     assert [finish(p) for p in [start(house, f"refuse:{tmp_path}:3", source) for source in sources]] == [0, 0, 0]
     assert len(list(tmp_path.iterdir())) == 3, "all were about to write to the quarantine at the same time"

@@ -175,7 +175,7 @@ FILES: dict[str, tuple[str, bytes | str, tuple[int, int, int, int], dict[int | N
         "traffic_counts",
         telraam("twice", header=TELRAAM.replace("bike", "car")),
         (3, 0, 0, 3),
-        {None: "colonnes en double ['car']"},
+        {None: "colonnes en double « car »"},
     ),
     "cp1252.csv": ("traffic_counts", telraam("é").encode("cp1252"), (3, 0, 0, 3), {None: "octets invalides ligne 2"}),
     "cut_character.csv": (

@@ -9,6 +9,9 @@ import duckdb
 import polars as pl
 import pytest
 
+from ingestion.contract import load_contracts
+from ingestion.typing import MASKED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -33,17 +36,39 @@ def test_the_ledger_is_the_truth(loaded: tuple[House, Path]) -> None:
     house, landing = loaded
     names = ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
     expected = {(t["source"], t["file"]): tuple(int(t[n]) for n in names) for t in truth(landing, "ledger")}
-    assert {k[:2]: v[:4] for k, v in house.ledger().items()} == expected
+    found = {(bronze.split("__")[0], file): row[:4] for (bronze, file, _), row in house.ledger().items()}
+    assert found == expected
+    assert {source for source, _ in found} == {c.id for c in load_contracts()}
     house.check_ledger()
 
 
+def test_no_simulated_file_is_held(loaded: tuple[House, Path]) -> None:
+    house, _ = loaded
+    assert {k[1]: v[5] for k, v in house.ledger().items() if v[4] == "held"} == {}
+
+
 def test_the_quarantine_is_the_truth(loaded: tuple[House, Path]) -> None:
+    """Same places and same columns; a column of several dialects is named by all its places."""
     house, landing = loaded
-    expected = {(t["file"], int(t["line"]), t["column"]) for t in truth(landing, "quarantine")}
-    found = house.quarantine()
-    assert {r[:3] for r in found} == expected
-    assert len(found) == len(expected)
-    assert all(reason and raw and rows == 1 for *_, reason, raw, rows in found)
+    found = {(file, line): (column or "", *rest) for file, line, column, *rest in house.quarantine()}
+    expected = {(t["file"], int(t["line"])): t["column"] for t in truth(landing, "quarantine")}
+    assert set(found) == set(expected)
+    assert len(found) == len(house.quarantine())
+    for place, column in expected.items():
+        label, reason, raw, rows = found[place]
+        assert column in label.split(" / "), (place, label)
+        assert reason, place
+        assert raw, place
+        assert rows == 1, place
+
+
+def test_what_is_quarantined_of_personal_sources_is_masked(loaded: tuple[House, Path]) -> None:
+    house, _ = loaded
+    personal = {c.bronze for c in load_contracts() if c.personal_columns}
+    shown = house.sql("SELECT bronze_table, raw FROM ops.quarantine")
+    assert {bronze for bronze, _ in shown} & personal
+    assert {raw for bronze, raw in shown if bronze in personal} == {MASKED}
+    assert MASKED not in {raw for bronze, raw in shown if bronze not in personal}
 
 
 def test_other_engines_read_bronze_as_it_is(loaded: tuple[House, Path]) -> None:

@@ -100,10 +100,10 @@ described as (
     left join told_unit on coded.datastream_id = told_unit.datastream_id
     left join source_unit on told_unit.source_unit = source_unit.source_unit
     left join energy_header
-        on
-            coded.source_id = 'building_energy'
-            and coded.property_code like 'active_power%'
-            and coded.native_id = energy_header.native_id
+    on
+        coded.source_id = 'building_energy'
+        and coded.property_code like 'active_power%'
+        and coded.native_id = energy_header.native_id
     left join property on coded.source_id = property.source_id and coded.code = property.property_code
     left join any_code on coded.source_id = any_code.source_id
 )

@@ -24,8 +24,8 @@ water_scada as (
 -- Sources whose contract says all there is to say.
 declared as (
     {%- for told in telemetry_tables() %}
-    {{ observations_of(told) }}
-    {{ 'union all by name' if not loop.last }}
+        {{ observations_of(told) }}
+        {{ 'union all by name' if not loop.last }}
     {%- endfor %}
 ),
 

@@ -9,24 +9,14 @@ with uplink as (
         and {{ at_stake('event_date', 'observation', 1) }}
 ),
 
--- Two servers write the same object in another order.
-spelled as (
-    select
-        *,
-        list_sort(list_transform(
-            json_keys(decoded_object), lambda key: key || {{ json_member('decoded_object', 'key') }}
-        )) as content
-    from uplink
-),
-
 compared as (
     select
         *,
         lag(received_time) over (
-            partition by dev_eui, f_cnt, content
+            partition by dev_eui, f_cnt, decoded_object
             order by received_time, source_file, source_row
         ) as copied_time
-    from spelled
+    from uplink
 ),
 
 decoded as (
@@ -51,7 +41,7 @@ leaf as (
 valued as (
     select
         *,
-        {{ json_member('decoded_object', 'property') }} as leaf_value
+        json_extract(decoded_object, '/' || replace(replace(property, '~', '~0'), '/', '~1')) as leaf_value
     from leaf
 ),
 

@@ -9,9 +9,16 @@ with observation as (
     where source_id = 'traffic_counts' and {{ at_stake('phenomenon_date', 'traffic_count_hour') }}
 ),
 
+traffic_mode as (
+    select * from {{ ref('traffic_mode') }}
+),
+
+-- Cameras alone: a counter of one mode has series of its own.
 count_stream as (
-    select * from {{ ref('datastream') }}
-    where source_id = 'traffic_counts'
+    select datastream.*
+    from {{ ref('datastream') }} as datastream
+    inner join traffic_mode on datastream.property_code = traffic_mode.traffic_mode
+    where datastream.source_id = 'traffic_counts'
 )
 
 select

@@ -297,6 +297,33 @@ def test_a_file_of_nobody_in_particular_follows_the_model(producers: SourceContr
     assert producers.readers == ("csv", "xlsx")
 
 
+def test_groups_of_a_producer_have_their_places_too(tmp_path: Path) -> None:
+    """An XML dialect, known by the file's name, beside JSON ones that are known by a field."""
+    fields = [
+        {"name": "gateway", "from": {"xml": "Lrrid", "v3": "gatewayID"}, "type": "string"},
+        {"name": "snr", "from": {"v3": "loRaSNR"}, "type": "number"},
+    ]
+    contract = only(
+        tmp_path,
+        column("gateways", {"xml": "Lrrs.Lrr", "v3": "rxInfo"}, "nested", fields=fields),
+        table={"variants": [{"name": "xml", "files": "^x"}, {"name": "v3", "has_field": "devEUI"}]},
+        format={"reader": "jsonl"},
+    )
+    theirs = contract.resolved(lambda _: True).column("gateways")
+    assert [f.path(None) for f in theirs.fields] == ["Lrrid", None]
+    ours = contract.resolved(lambda _: False)
+    assert [v.name for v in ours.variants] == ["v3"]
+    assert [f.path("v3") for f in ours.column("gateways").fields] == ["gatewayID", "loRaSNR"]
+
+
+def test_a_copy_does_not_remember_what_it_was_copied_from(producers: SourceContract) -> None:
+    assert producers.resolved(lambda _: False).drift == "keep"
+    assert "ref" in producers.bronze_schema.names
+    changed = producers.model_copy(update={"drift": "stop", "columns": producers.columns[1:]})
+    assert changed.resolved(lambda _: False).drift == "stop"
+    assert "ref" not in changed.bronze_schema.names
+
+
 def test_dialects_of_json_are_known_by_a_field_and_stay(tmp_path: Path) -> None:
     contract = only(
         tmp_path,

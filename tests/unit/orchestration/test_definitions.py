@@ -47,12 +47,13 @@ def test_every_contract_model_and_card_is_an_asset(specs: dict[str, dg.AssetSpec
     models = [n for n in manifest()["nodes"].values() if n["resource_type"] in ("model", "seed")]
     stored = {f"{m['schema']}/{m['name']}" for m in models if m["config"]["materialized"] != "ephemeral"}
     bronze = {f"bronze/{c.bronze}" for c in load_contracts()}
-    declared = {"bronze/territory__commune", "bronze/contract__source"}
+    declared = {f"bronze/{name}" for name in ("territory__commune", "contract__source", "contract__datastream")}
     assert set(specs) == stored | bronze | declared | {f"publication/{c.id}" for c in load_cards()}
 
 
 def test_every_asset_explains_itself(specs: dict[str, dg.AssetSpec]) -> None:
     groups = {"bronze", "staging", "reference", "conformed", "marts", "opendata", "publication"}
+    groups |= {f"bronze_{c.domain}" for c in load_contracts()}
     for name, spec in specs.items():
         assert spec.description, name
         assert "Raw SQL" not in spec.description, name
@@ -91,18 +92,36 @@ def test_an_appending_source_has_a_partition_for_today(specs: dict[str, dg.Asset
 
 
 def test_two_schedules_and_a_sensor_start_runs_by_themselves(definitions: dg.Definitions) -> None:
+    """Asking platforms is off until an operator wants it: an installation calls nobody unasked."""
     import dagster as dg
 
     found: dict[str, Any] = {s.name: s for s in [*(definitions.schedules or ()), *(definitions.sensors or ())]}
-    assert set(found) == {"hourly", "nightly", "landing"}
+    assert set(found) == {"hourly", "nightly", "landing", "collecting"}
     running = {dg.DefaultScheduleStatus.RUNNING, dg.DefaultSensorStatus.RUNNING}
-    assert all(s.default_status in running for s in found.values())
+    assert {name for name, s in found.items() if s.default_status in running} == {"hourly", "nightly", "landing"}
+
+
+def test_collecting_asks_nobody_without_credentials(
+    house: Path, definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sources that need no credential are left out here: they would be asked over the network."""
+    import dagster as dg
+
+    from ingestion.connectors.secrets import missing
+    from orchestration import collect
+
+    needy = {c.id for c in load_contracts() if c.connector and c.connector.kind != "mqtt" and missing(c.connector)}
+    assert needy
+    monkeypatch.setattr(collect, "load_contracts", lambda: [c for c in load_contracts() if c.id in needy])
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert definitions.resolve_job_def("collect").execute_in_process(instance=instance).success
+    assert not [p for source in needy for p in (house / "landing" / source).rglob("*")]
 
 
 def test_the_hourly_run_leaves_out_the_sources_of_other_cadences(definitions: dg.Definitions) -> None:
     keys = {k.to_user_string() for k in definitions.resolve_job_def("hourly_run").asset_layer.executable_asset_keys}
     expected = {f"bronze/{c.bronze}" for c in load_contracts() if c.cadence == "hourly"}
-    declared = {"bronze/territory__commune", "bronze/contract__source"}
+    declared = {f"bronze/{name}" for name in ("territory__commune", "contract__source", "contract__datastream")}
     assert {k for k in keys if k.startswith("bronze/")} == expected | declared
     assert {f"publication/{c.id}" for c in load_cards()} <= keys
 

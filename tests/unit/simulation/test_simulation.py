@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ingestion.contract import load_contracts
+from ingestion.landing import discover, members
 from ingestion.territory import load_territory
-from simulation import simulate, traffic_counts, water_scada
+from simulation import asset_register, carpool_sites, lighting, simulate, traffic_counts, water_scada
 from simulation.clock import is_holiday, midnight
 from simulation.job import Job
 from simulation.truth import Truth
@@ -25,9 +27,11 @@ from simulation.truth import Truth
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ingestion.contract import FileFormat
+
 AUTUMN, SPRING = date(2026, 10, 25), date(2026, 3, 29)
 PARIS = ZoneInfo("Europe/Paris")
-HEADER_LINES = {"building_energy": 3, "lorawan_uplinks": 0}
+HEADER_LINES = {"csv": 1, "jsonl": 0}  # other formats have no lines to count
 
 
 class Entry(NamedTuple):
@@ -89,7 +93,7 @@ def spring(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_same_arguments_same_bytes(tmp_path: Path) -> None:
     for name, seed in (("one", 58), ("two", 58), ("other", 59)):
-        simulate(tmp_path / name, seed=seed, start=AUTUMN, days=1, scale=0.05)
+        simulate(tmp_path / name, seed=seed, start=AUTUMN, days=2, scale=0.05)  # a Sunday has no rounds to draw
     one, two, other = (digests(tmp_path / name) for name in ("one", "two", "other"))
     assert one == two
     assert any(name.endswith(".zip") for name in one)
@@ -119,26 +123,67 @@ def test_nonsense_is_refused(tmp_path: Path, days: int, scale: float) -> None:
 
 
 @pytest.mark.parametrize("which", ["autumn", "spring"])
+def test_every_file_is_in_the_ledger_once_per_table(which: str, request: pytest.FixtureRequest) -> None:
+    """Members of archives, sheets and layers are files of their own; a zipped shapefile is one."""
+    out: Path = request.getfixturevalue(which)
+    entries = Counter((e.source, e.file) for e in ledger(out))
+    files = [p for p in out.rglob("*") if p.is_file() and p.parent.name != "_truth"]
+    written = {
+        (p.relative_to(out).parts[0], p.relative_to(out / p.relative_to(out).parts[0]).as_posix()) for p in files
+    }
+    assert {(source, file.partition("!")[0]) for source, file in entries} == written
+    taken = Counter(
+        (c.id, file.name)
+        for c in load_contracts()
+        for container in discover(c, out)
+        for file in members(container, c)[0]
+        if file.matches(c.files)
+    )
+    assert entries == taken
+    assert set(entries.values()) == {1}, "two tables that read one file must differ by sheet or layer"
+    names = [file for _, file in entries]
+    for kind in (".zip!", ".xlsx!", ".gpkg!"):
+        assert any(kind in name for name in names), kind
+    assert any(name.endswith(".zip") for name in names), "a zipped shapefile"
+
+
+def _records(data: bytes, fmt: FileFormat) -> int:
+    """Lines that are not blank; a quoted text may run over several."""
+    if fmt.reader == "jsonl":
+        return sum(1 for line in data.splitlines() if line.strip())
+    text = io.StringIO(data.decode(fmt.encoding), newline="")
+    quoting = csv.QUOTE_MINIMAL if fmt.quote else csv.QUOTE_NONE
+    return sum(
+        1 for row in csv.reader(text, delimiter=fmt.delimiter, quotechar=fmt.quote or None, quoting=quoting) if row
+    )
+
+
+@pytest.mark.parametrize("which", ["autumn", "spring"])
 def test_ledger_adds_up_and_counts_the_lines(which: str, request: pytest.FixtureRequest) -> None:
     out: Path = request.getfixturevalue(which)
     entries = ledger(out)
-    files = {
-        (p.parent.name, f"{p.name}!{p.stem}.csv" if p.suffix == ".zip" else p.name)
-        for p in out.rglob("*")
-        if p.is_file() and p.parent.name != "_truth"
-    }
-    assert {(e.source, e.file) for e in entries} == files
-    assert len(entries) == len(files)
     for e in entries:
         assert e.read == e.loaded + e.duplicate + e.quarantined
-        assert len(content(out, e.source, e.file).splitlines()) - HEADER_LINES.get(e.source, 1) == e.read, e.file
+        assert min(e[2:]) >= 0
     refused = Counter((r["source"], r["file"]) for r in rows(out / "_truth" / "quarantine.csv"))
     assert refused == Counter({(e.source, e.file): e.quarantined for e in entries if e.quarantined})
+    true = {(e.source, e.file): e.read for e in entries}
+    counted: set[str] = set()
+    for c in load_contracts():
+        for container in discover(c, out):
+            for file in members(container, c)[0]:
+                fmt = c.resolved(file.matches).format
+                if fmt.reader in HEADER_LINES and fmt.unpivot is None:
+                    above = 3 if fmt.preamble else HEADER_LINES[fmt.reader]
+                    records = _records(content(out, c.id, file.name), fmt)
+                    assert records - above == true[c.id, file.name], file.name
+                    counted.add(c.id)
+    assert len(counted) > 20
 
 
 def test_quarantine_points_at_the_bad_cell(autumn: Path) -> None:
     header = water_scada.HEADER.split(";")
-    refused = rows(autumn / "_truth" / "quarantine.csv")
+    refused = [r for r in rows(autumn / "_truth" / "quarantine.csv") if r["source"] == "water_scada"]
     assert {r["reason_kind"] for r in refused} == {"bad_number", "bad_date"}
     for r in refused:
         line = content(autumn, r["source"], r["file"]).decode("cp1252").split("\r\n")[int(r["line"]) - 1]
@@ -238,7 +283,7 @@ def test_energy_rows_give_the_true_energy(autumn: Path) -> None:
     truth = {(r["prm"], r["business_date"]): r for r in _truth(autumn, "building_daily_energy")}
     seen: dict[tuple[str, str], float] = defaultdict(float)
     stamps: Counter[tuple[str, datetime]] = Counter()
-    for path in (autumn / "building_energy").iterdir():
+    for path in (autumn / "building_energy").glob("*.csv"):
         _, meta, header, *lines = path.read_text(encoding="utf-8-sig").splitlines()
         prm, unit = meta.split(";")[0], meta.split(";")[7]
         assert header == "Horodate;Valeur"
@@ -263,7 +308,7 @@ def test_energy_rows_give_the_true_energy(autumn: Path) -> None:
 def test_lorawan_frames_and_losses(autumn: Path) -> None:
     received: Counter[str] = Counter()
     distinct: set[tuple[str, int, str]] = set()
-    for path in (autumn / "lorawan_uplinks").iterdir():
+    for path in (autumn / "lorawan_uplinks").glob("chirpstack*"):
         for line in gzip.decompress(path.read_bytes()).splitlines():
             frame = json.loads(line)
             v3 = path.name.startswith("chirpstack3_")
@@ -276,7 +321,8 @@ def test_lorawan_frames_and_losses(autumn: Path) -> None:
             distinct.add((eui, frame.get("fCnt", 0), time))
     truth = {r["dev_eui"]: r for r in _truth(autumn, "lorawan_devices")}
     assert {e: int(r["received_frames"]) + int(r["resent_frames"]) for e, r in truth.items()} == received
-    loaded = sum(e.loaded for e in ledger(autumn) if e.source == "lorawan_uplinks")
+    servers = [e for e in ledger(autumn) if e.source == "lorawan_uplinks" and e.file.startswith("chirpstack")]
+    loaded = sum(e.loaded for e in servers)
     assert loaded == len(distinct)
     assert all(int(r["sent_frames"]) - int(r["lost_frames"]) == int(r["received_frames"]) for r in truth.values())
     assert sum(int(r["resets"]) for r in truth.values()) == 1
@@ -348,9 +394,11 @@ def test_register_knows_every_native_identifier(autumn: Path) -> None:
 
 
 def test_carpool_snapshots_change(tmp_path: Path) -> None:
-    simulate(tmp_path, days=29, scale=0.1)
+    month = job(tmp_path, start=date(2026, 10, 5), days=29, scale=0.1)
+    carpool_sites.write(month)
+    month.truth.write(tmp_path / "_truth")
     whole = tmp_path / "whole"
-    simulate(whole, days=1)
+    carpool_sites.write(job(whole, start=date(2026, 10, 5), days=1, scale=1.0))
     names = sorted(p.name for p in (tmp_path / "carpool_sites").iterdir())
     assert names == ["bnlc_20261005.csv", "bnlc_20261102.csv"]
     before, after = (
@@ -368,21 +416,39 @@ def test_carpool_snapshots_change(tmp_path: Path) -> None:
     assert any(not r["nbre_pl"] for r in base)
 
 
+def _register(out: Path, scale: float) -> Counter[tuple[str, str]]:
+    """Things by platform and kind."""
+    asset_register.write(job(out, days=1, scale=scale))
+    text = next((out / "asset_register").iterdir()).read_text(encoding="utf-8-sig")
+    return Counter((r["source"], r["categorie"]) for r in csv.DictReader(io.StringIO(text), delimiter=";"))
+
+
 def test_scale_multiplies_devices_and_keeps_one_of_each(tmp_path: Path) -> None:
-    simulate(tmp_path / "tiny", days=1, scale=0.001)
-    simulate(tmp_path / "twice", days=1, scale=2)
-    categories = {}
-    for name in ("tiny", "twice"):
-        text = next((tmp_path / name / "asset_register").iterdir()).read_text(encoding="utf-8-sig")
-        categories[name] = Counter(r["categorie"] for r in csv.DictReader(io.StringIO(text), delimiter=";"))
-    assert categories["tiny"] == {
-        "usine": 1, "reservoir": 1, "surpresseur": 1, "chambre": 1, "capteur": 2, "site_comptage": 1, "batiment": 2,
-        "compteur": 1,
-    }  # fmt: skip
-    assert categories["twice"] == {
-        "usine": 8, "reservoir": 28, "surpresseur": 4, "chambre": 4, "capteur": 80, "site_comptage": 20,
-        "batiment": 24, "compteur": 100,
-    }  # fmt: skip
+    tiny, real, twice = (_register(tmp_path / str(scale), scale) for scale in (0.001, 1.0, 2.0))
+    assert set(tiny) == set(real) == set(twice)
+    assert min(tiny.values()) == 1
+    assert sum(tiny.values()) < sum(real.values()) / 8
+    assert all(tiny[kind] <= real[kind] <= twice[kind] for kind in real)
+    scada, meters = (
+        {k: n for (source, k), n in twice.items() if source == "water_scada"},
+        twice["water_meters", "compteur"],
+    )
+    assert scada == {"usine": 8, "reservoir": 28, "surpresseur": 4, "chambre": 4}
+    assert meters == 100
+
+
+def test_the_territory_has_its_real_size(tmp_path: Path) -> None:
+    real = _register(tmp_path, 1.0)
+    by_source: Counter[str] = Counter()
+    for (source, _), count in real.items():
+        by_source[source] += count
+    assert by_source["water_scada"] == 22
+    assert by_source["water_loggers"] == 66
+    assert by_source["water_meters"] == 50
+    night = job(tmp_path, days=1, scale=1.0)
+    lighting.write(night)
+    night.truth.write(tmp_path / "_truth")
+    assert len({r["light_point_id"] for r in _truth(tmp_path, "lighting_light_points")}) == 1300
 
 
 def test_calendar() -> None:
