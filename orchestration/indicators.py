@@ -39,15 +39,13 @@ INDICATORS = (
     ),
     Indicator(
         "platforms_shut_down", "Plateformes remplacées, contrat terminé", "plateformes", ("silver.platform",),
-        """SELECT count(DISTINCT platform) FROM silver.platform
-        WHERE integration = 'replace' AND contract_end_date < current_date""",
+        """SELECT count(*) FROM (SELECT platform FROM silver.platform GROUP BY platform
+        HAVING bool_and(integration = 'replace' AND coalesce(contract_end_date < current_date, false)))""",
     ),
     Indicator(
         "platform_cost", "Coût annuel des plateformes en service", "EUR/an", ("silver.platform",),
-        """SELECT coalesce(sum(cost_eur_year), 0) FROM (
-            SELECT platform, max(cost_eur_year) AS cost_eur_year FROM silver.platform
-            WHERE integration <> 'replace' OR contract_end_date IS NULL OR contract_end_date >= current_date
-            GROUP BY platform)""",
+        """SELECT coalesce(sum(cost_eur_year), 0) FROM silver.platform
+        WHERE integration <> 'replace' OR contract_end_date IS NULL OR contract_end_date >= current_date""",
     ),
     Indicator(
         "sensors_connected", "Capteurs et appareils observés", "appareils", ("silver.datastream",),

@@ -130,7 +130,9 @@ def _write_day(job: Job, meters: list[_Meter], readings: Ints, day: int, number:
                 continue
             line = meter.wrong.get(reading, meter.lines[reading])
             # An extra line: the collector's first try, before the one that worked. One at least, in the second file.
-            if rng.random() < _BAD_SHARE or (number == 1 and reading == readings[2] and meter is meters[0]):
+            if rng.random() < _BAD_SHARE or (
+                number == 1 and reading == readings[min(2, len(readings) - 1)] and meter is meters[0]
+            ):
                 lines.append(";".join([*line.split(";")[:3], "-----", *line.split(";")[4:]]))
                 refused.append(len(lines) + 1)
             lines.append(line)

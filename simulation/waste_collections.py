@@ -72,7 +72,8 @@ def write(job: Job) -> None:
             _write_book(job, f"{stem}.xlsx", wrong)
             changed = sum(a != b for a, b in zip(rounds, wrong, strict=True))
             known = sum(not r.unreadable for r in rounds) - changed
-            _write_book(job, f"{stem}_rectif.xlsx", rounds, known=known)
+            if changed:  # a week without rounds has nothing to correct
+                _write_book(job, f"{stem}_rectif.xlsx", rounds, known=known)
         else:
             _write_book(job, f"{stem}.xlsx", rounds)
         truth += [

@@ -135,7 +135,9 @@ class House:
         assert {r[:3]: int(r[3]) for r in entries} == refused
         loaded = {k: v[1] for k, v in self.ledger().items() if v[1]}
         held = {}
-        for name in (n.split(".")[1] for n in self.versions() if n.startswith("bronze.")):
+        bronze = [n.split(".")[1] for n in self.versions() if n.startswith("bronze.")]
+        # tables made from declarations come of no file
+        for name in (n for n in bronze if not n.startswith(("contract__", "territory__"))):
             rows = self.sql(f"SELECT source_file, source_sha256, count(*) FROM bronze.{name} GROUP BY ALL")
             held |= {(name, file, sha): n for file, sha, n in rows}
         assert held == loaded

@@ -154,13 +154,17 @@ def _shapes(layer: Layer, features: list[Feature]) -> list[_Shape]:
     con.register("features", pa.table({"i": range(len(features)), "shape": shapes}))
     made = "ST_GeomFromGeoJSON(shape)" if layer.geojson else "ST_GeomFromWKB(shape)"
     source = layer.crs or WGS84
-    to = "{}" if source == WGS84 else f"ST_Transform({{}}, {quote(source)}, {quote(WGS84)}, always_xy := true)"
+
+    def degrees(geometry: str) -> str:
+        moved = f"ST_Transform({geometry}, {quote(source)}, {quote(WGS84)}, always_xy := true)"
+        return f"TRY({geometry if source == WGS84 else moved})"
+
     query = f"""WITH read AS (SELECT i, shape, TRY(ST_Force2D({made})) AS geom FROM features),
         solid AS (SELECT i, shape, geom IS NULL AS unread, CASE WHEN NOT ST_IsEmpty(geom) THEN geom END AS geom
             FROM read),
-        moved AS (SELECT *, TRY({to.format("geom")}) AS there FROM solid),
+        moved AS (SELECT *, {degrees("geom")} AS there FROM solid),
         centred AS (SELECT *, CASE WHEN ST_GeometryType(geom) = 'POINT' THEN there
-            ELSE TRY({to.format("ST_Centroid(geom)")}) END AS middle FROM moved)
+            ELSE {degrees("ST_Centroid(geom)")} END AS middle FROM moved)
         SELECT shape IS NOT NULL AND unread, geom IS NOT NULL AND there IS NULL, ST_AsText(there), ST_X(middle),
             ST_Y(middle), ST_GeometryType(there)::VARCHAR,
             ST_XMin(there), ST_YMin(there), ST_XMax(there), ST_YMax(there)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SAMPLE_LINES = 500
 BLOCK = 1 << 18  # bytes of lines counted at a time
 MAX_OBJECT = 1 << 20  # bytes of one line; DuckDB reads twice that at a time, so small means even work for its threads
+MAX_LINE = 4 * MAX_OBJECT  # longer than what DuckDB lets through: not even looked at
 MAX_NEW = 500  # unknown fields; more are values used as names, of which no table can be made
 BOM = b"\xef\xbb\xbf"
 FLAT = ("doc:", "up:")  # names with a prefix are one field, whatever dots are in them
@@ -54,6 +55,9 @@ def select(
         notes: filled with drift, or with the reason why the file is held.
         groups: named groups of the file's name, which the contract may read as `file:GROUP`.
     """
+    if _has_endless_line(path):
+        notes.hold(f"une ligne dépasse {MAX_LINE >> 20} Mo : une ligne = un objet est attendu")
+        return None
     samples, faulty, whole = _samples(path)
     if not samples:
         notes.hold("aucun objet JSON lisible : une ligne = un objet est attendu")
@@ -76,6 +80,12 @@ def select(
         return None
     query = _Query(path, number, contract, variant, groups or {})
     return query.sql(tree, notes.new_columns, faulty=faulty or None in names)
+
+
+def _has_endless_line(path: Path) -> bool:
+    """Whether one of the first lines is longer than any object; DuckDB finds those further on."""
+    with path.open("rb") as stream:
+        return any(len(stream.readline(MAX_LINE + 1)) > MAX_LINE for _ in range(SAMPLE_LINES))
 
 
 def _samples(path: Path) -> tuple[list[dict[str, Any]], bool, bool]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestion.contract import load_contracts
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,15 +24,7 @@ COMMANDS = (
     "simulate", "run", "ingest", "build", "audit", "publish", "prepare", "tables", "sources", "datasets", "query",
     "serve",
 )  # fmt: skip
-SOURCES = {
-    "asset_register",
-    "building_energy",
-    "carpool_sites",
-    "lorawan_uplinks",
-    "traffic_counts",
-    "water_meters",
-    "water_scada",
-}
+SOURCES = {contract.id for contract in load_contracts()}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -20,6 +20,7 @@ import xlsxwriter
 
 from ingestion.contract import SourceContract, load_contracts
 from ingestion.load import UNKNOWN_COLUMN
+from ingestion.pseudonyms import KEY_ENV, KeyMissingError
 from ingestion.typing import MASKED
 
 if TYPE_CHECKING:
@@ -336,7 +337,7 @@ SECRETS = ("b8:29:7e:0c:f0:bf", "PC-Camille", "camille@courriel.example", "10.2.
 
 @pytest.fixture
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATANEVERS_PSEUDONYM_KEY", "une clé de test, assez longue")
+    monkeypatch.setenv(KEY_ENV, "une clé de test, assez longue")
 
 
 @pytest.mark.usefixtures("_key")
@@ -368,6 +369,15 @@ def test_a_file_without_header_is_recorded_without_its_first_line(house: House) 
     recorded = drift(house, "sessions_20261005.csv")
     assert ("new_column", MASKED, UNKNOWN_COLUMN["mask"]) in recorded
     assert {column for kind, column, _ in recorded if kind == "missing_column"} == set(HEADER.split(";"))
+
+
+def test_a_personal_source_without_files_needs_no_key(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_ENV, raising=False)
+    assert house.ingest("wifi_sessions")[0].files == 0
+    house.put("wifi_sessions", "sessions_20261005.csv", f"{HEADER}\n{PERSON}\n")
+    with pytest.raises(KeyMissingError, match=KEY_ENV):
+        house.ingest("wifi_sessions")
+    assert house.ledger() == {}
 
 
 # order and lateness

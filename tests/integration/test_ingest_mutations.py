@@ -7,12 +7,12 @@ quarantine really hold, and what is not held back has as many records as another
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
 import random
 import re
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 MEGABYTE = 1 << 20
-FILES = int(os.environ.get("MUT", 10_000))
+FILES = 10_000
 ROWS = [
     (f"capteur {n}", f"2026-10-05T{n:02d}:00:00Z", f"{n}.25", 'Débit "amont", rue de l\'Église; côté « Loire »')
     for n in range(12)
@@ -85,10 +85,11 @@ def protobuf_message() -> bytes:
     return message.SerializeToString()
 
 
-def workbook() -> bytes:
+def workbook(touch: Callable[[Any], object] = id) -> bytes:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         page = book.add_worksheet("Relevés")
+        touch(page)
         for y, row in enumerate([NAMES, *ROWS]):
             for x, value in enumerate(row):
                 page.write(y, x, float(value) if x == 2 and y else value)
@@ -312,7 +313,7 @@ PLACES = {
     "protobuf": {"id": "id", "t": "vehicle.stop_id", "v": "vehicle.position.latitude", "note": "vehicle.trip.trip_id"},
     "xml": {"note": ["note", "up:@unit"]},
     "json": {"note": ["note", "doc:ts"]},
-    **dict.fromkeys(("geojson", "gpkg", "shp"), {"note": "note", "lon": "geometry:lon", "wkt": "geometry:wkt"}),
+    **{case: {"lon": "geometry:lon", "wkt": "geometry:wkt"} for case in ("geojson", "gpkg", "shp")},
 }
 # Share of the files: each of JSON lines is a query of its own, each of a workbook a question to another process.
 SHARES = {"csv": 20, "jsonl": 8, "json": 18, "xml": 18, "protobuf": 12, "xlsx": 8, "geojson": 6, "gpkg": 6, "shp": 4}
@@ -363,7 +364,7 @@ def base(case: str, folder: Path) -> bytes:
 
 @pytest.mark.parametrize("case", CASES)
 def test_damaged_files_are_judged_one_by_one(house: House, case: str, tmp_path: Path) -> None:
-    rnd = random.Random(f"{case} h")
+    rnd = random.Random(f"{case} 20261005")
     good, suffix, count = base(case, tmp_path), CASES[case][1], CASES[case][2]
     damage = mutated_inside if case in ("xlsx", "shp") else mutated
     contents = {f"{n:05d}.{suffix}": damage(good, rnd) for n in range(1, FILES * SHARES[case] // 100)}
@@ -385,3 +386,90 @@ def test_damaged_files_are_judged_one_by_one(house: House, case: str, tmp_path: 
         told = {n: found for n, content in contents.items() if n not in held and (found := count(content)) is not None}
         assert len(told) > len(contents) // 50
         assert {n: ledger[n][0] for n in told} == told, "records are lost, or found twice"
+
+
+# Files made to harm ---------------------------------------------------------------------------------------------------
+
+GIGABYTE = 1 << 30
+LAUGHS = b'<!DOCTYPE r [<!ENTITY l0 "lol">' + b"".join(
+    b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10)
+) + b"]>"  # fmt: skip
+HARM = """
+import resource, sys
+from tests.integration.test_ingest_mutations import contract
+from ingestion.load import ingest
+for case in sys.argv[1:]:
+    ingest(contract(case))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def bomb() -> bytes:
+    """An archive of a shapefile's parts, of which one unpacks to more than a gigabyte."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("a.shp", "w", force_zip64=True) as member:
+            for _ in range(17):
+                member.write(bytes(64 << 20))
+        for suffix in ("shx", "dbf"):
+            archive.writestr(f"a.{suffix}", b"x")
+    return out.getvalue()
+
+
+def put_harm(house: House) -> dict[str, str]:
+    """Every named harm, for every reader it can come to; file name to part of the reason it must be held for."""
+    expected: dict[str, str] = {}
+
+    def put(case: str, name: str, content: bytes, reason: str) -> None:
+        house.put(f"mutant_{case}", name, content)
+        expected[name] = reason
+
+    ratio = "taux de compression anormal"
+    packed, archive = gzip.compress(bytes(4 << 20)) * 260, bomb()  # of many members, as gzip allows
+    for case in ("csv", "jsonl", "json"):
+        put(case, f"packed.{case}.gz", packed, ratio)
+        put(case, f"bomb_{case}.zip", archive, ratio)
+    put("shp", "bomb_shp.zip", archive, ratio)
+    put("xlsx", "bomb.xlsx", archive, ratio)
+    starts = {"csv": delimited_text(), "jsonl": b'{"id": "', "json": b'{"data": [{"id": "', "xml": b"<r><p><i><id>"}
+    starts |= {"protobuf": protobuf_message(), "xlsx": workbook(), "geojson": b'{"features": [{"properties": {"id": "'}
+    for case, start in starts.items():
+        name = f"endless.{CASES[case][1]}"
+        put(case, name, start, "")
+        with (house.landing / f"mutant_{case}" / name).open("ab") as stream:
+            stream.truncate(GIGABYTE)  # the rest is a hole of the disk: NUL after NUL, and no end of line
+    put("xml", "laughs.xml", LAUGHS + b"<r><p><i><id>&l9;</id></i></p></r>", "entity amplification")
+    outside = b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><r><p><i><id>&x;</id></i></p></r>'
+    put("xml", "outside.xml", outside, "déclare des entités (x)")
+    put("json", "deep.json", b'{"data": ' + b"[" * 5_000_000, "niveaux imbriqués")
+    put("geojson", "deep.geojson", b'{"features": ' + b'{"a":' * 1_000_000, "niveaux imbriqués")
+    far = workbook(lambda page: page.write(1_048_575, 16_383, "x"))
+    put("xlsx", "far.xlsx", far, "la lecture demande plus de")
+    climbing = zipped({f"../../evil.{s}": b"x" for s in ("shp", "shx", "dbf")})
+    put("shp", "climbing.zip", climbing, "ne contient pas de shapefile")
+    return expected
+
+
+def test_files_made_to_harm_are_held_and_cost_no_memory(house: House) -> None:
+    expected = put_harm(house)
+    climbing = zipped({"../../evil.csv": delimited_text(), "/tmp/evil.csv": delimited_text()})
+    house.put("mutant_csv", "climbing_csv.zip", climbing)
+    house.put("mutant_csv", "nul.csv", delimited_text().replace(b"capteur 5", b"capt\x00eur"))
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", HARM, *CASES], env=env, capture_output=True, text=True, check=False, timeout=250
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    own, workers = (int(text) * 1024 for text in done.stdout.split())
+    house.check_ledger()
+    reasons = {key[1].split("!")[0]: (row[4], row[5] or "") for key, row in house.ledger().items()}
+    assert {n for n, (status, _) in reasons.items() if status == "held"} == set(expected)
+    assert not {n: reasons[n] for n, part in expected.items() if part not in reasons[n][1]}
+    assert not [r for _, r in reasons.values() if FAILED in r]
+    # names of members are labels, and a NUL is a character like another: these are loaded
+    assert house.counts("climbing_csv.zip!../../evil.csv")[0] == 12
+    assert house.counts("nul.csv")[0] == 12
+    assert not list(house.home.rglob("evil*"))
+    assert not Path("/tmp/evil.csv").exists()
+    assert own < 900 * MEGABYTE, f"{own / MEGABYTE:.0f} MB"
+    assert workers < 1100 * MEGABYTE, f"{workers / MEGABYTE:.0f} MB"

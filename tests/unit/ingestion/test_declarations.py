@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def test_written_once_and_only_again_when_something_changed(house: House) -> None:
-    assert sorted(declarations.write()) == ["contract__source", "territory__commune"]
+    assert sorted(declarations.write()) == ["contract__datastream", "contract__source", "territory__commune"]
     before = house.versions()
     assert declarations.write() == []
     assert house.versions() == before

@@ -196,7 +196,7 @@ def test_drift_is_noted_as_for_any_table(probe: Probe) -> None:
     said = probe.table("sheet", said.file, probe.contract({"a": "a", "c": "c"}, reader="xlsx"))
     assert (said.notes.new_columns, said.notes.missing_columns) == (["new"], ["c"])
     twice = probe.table("sheet", probe.file("twice.xlsx", workbook([["a", "a"], [1, 2]])), wanted)
-    assert twice.held == "en-tête : colonnes en double ['a']"
+    assert twice.held == "en-tête : colonnes en double « a »"
 
 
 def test_files_that_are_no_workbook_are_held_with_what_to_do(probe: Probe) -> None:
