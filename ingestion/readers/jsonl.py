@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Lines that tell the dialect and most fields. Of a longer file DuckDB lists the names of all objects besides, which
 # costs a quarter of the time it takes to read them.
-SAMPLE_LINES = 500
+SAMPLE_LINES, SAMPLE_BYTES = 500, 8 << 20
 BLOCK = 1 << 18  # bytes of lines counted at a time
 MAX_OBJECT = 1 << 20  # bytes of one line; DuckDB reads twice that at a time, so small means even work for its threads
 MAX_LINE = 4 * MAX_OBJECT  # longer than what DuckDB lets through: not even looked at
@@ -90,9 +90,10 @@ def _has_endless_line(path: Path) -> bool:
 
 def _samples(path: Path) -> tuple[list[dict[str, Any]], bool, bool]:
     """Objects of the first lines, whether some of those lines are not JSON, and whether there are no other lines."""
-    found, faulty = [], False
+    found, faulty, left = [], False, SAMPLE_BYTES
     with path.open("rb") as stream:
         for line in islice(stream, SAMPLE_LINES):
+            left -= len(line)
             try:
                 value = orjson.loads(line.removeprefix(BOM))
             except orjson.JSONDecodeError:
@@ -100,6 +101,8 @@ def _samples(path: Path) -> tuple[list[dict[str, Any]], bool, bool]:
                 continue
             if isinstance(value, dict):
                 found.append(value)
+            if left < 0:
+                break
         return found, faulty, not stream.read(1)
 
 

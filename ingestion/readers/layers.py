@@ -220,23 +220,26 @@ def _wkb_end(wkb: bytes, start: int, levels: int) -> int:
         struct.error, ValueError: when it is cut or malformed.
     """
     order = "<" if wkb[start : start + 1] == b"\x01" else ">"
-    (code,) = struct.unpack_from(f"{order}I", wkb, start + 1)
+    code = _unsigned(order, wkb, start + 1)
     kind, size = code % 1000, 8 * (2 + (code // 1000 + 1) // 2)  # with Z or M one more, with both two
     if not 1 <= kind <= 7 or code > 3007 or not levels:
         raise ValueError(code)
     if kind == 1:
         return start + 5 + size
-    (count,) = struct.unpack_from(f"{order}I", wkb, start + 5)
+    count = _unsigned(order, wkb, start + 5)
     end = start + 9
     if kind == 2:
         return end + count * size
     for _ in range(count):
         if kind == 3:
-            (points,) = struct.unpack_from(f"{order}I", wkb, end)
-            end += 4 + points * size
+            end += 4 + _unsigned(order, wkb, end) * size
         else:
             end = _wkb_end(wkb, end, levels - 1)
     return end
+
+
+def _unsigned(order: str, wkb: bytes, place: int) -> int:
+    return int(struct.unpack_from(f"{order}I", wkb, place)[0])
 
 
 # GeoJSON --------------------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class _Records:
         self._looked_into = _looked_into(contract)
         self._at: list[str] = []  # names of the open elements
         self._levels: list[_Level] = []
+        self._inside = 0  # open elements of the record under way, itself among them
         self._fed = self._mark = 0
         self._found = False
 
@@ -87,17 +88,23 @@ class _Records:
             raise Unusable(f"élément « {'/'.join(self._path[:-1] or self._path)} » absent du document")
 
     def _records(self, parser: Any) -> Iterator[tuple[int, Object]]:
-        depth = len(self._path)
         for event, element in parser.read_events():
             if event == "start":
-                self._open(element)
+                if self._inside:
+                    self._inside += 1
+                    if self._inside > MAX_DEPTH:
+                        raise Unusable(TOO_DEEP)
+                else:
+                    self._open(element)
                 continue
-            if self._at == self._path:
+            if self._inside:
+                self._inside -= 1
+                if self._inside:
+                    continue
                 yield element.sourceline or 0, self._record(element)
-                self._mark = self._fed
-            elif self._at[:depth] != self._path:
+            else:
                 self._close(element)
-                self._mark = self._fed
+            self._mark = self._fed
             self._at.pop()
 
     def _open(self, element: Any) -> None:
@@ -107,7 +114,9 @@ class _Records:
         level = len(self._at)
         if level > MAX_DEPTH:
             raise Unusable(TOO_DEEP)
-        if level < len(self._path) and self._at == self._path[:level]:
+        if self._at == self._path:
+            self._inside = 1
+        elif level < len(self._path) and self._at == self._path[:level]:
             attributes = {f"@{_local(name)}": text for name, text in element.attrib.items()}
             ups = {key: attributes[path[0]] for path, key in self._up.items() if path[0] in attributes}
             self._levels[level - 1 :] = [_Level(ups)]
@@ -154,22 +163,31 @@ def _text(element: Any) -> str | None:
 
 def _value(element: Any, looked_into: frozenset[str]) -> Any:
     """An element as an object, a text or null."""
-    found: Object = {f"@{_local(name)}": text for name, text in element.attrib.items() if not name.startswith(XSI)}
+    found: Object = {f"@{_local(name)}": text for name, text in element.items() if not name.startswith(XSI)}
+    own = [element.text]
     for child in element:
-        if not isinstance(child.tag, str):
+        own.append(child.tail)
+        if child.tag.__class__ is not str:
             _refuse_entity(child)
-            continue
-        name, value = _local(child.tag), _value(child, looked_into)
-        if isinstance(value, dict) and BARE in value and len(child) == 0 and name not in looked_into:
-            for attribute, text in value.items():  # read as a text: its attributes stand beside it
-                if attribute != BARE:
-                    _add(found, f"{name}.{attribute}", text)
-            value = value[BARE]
-        _add(found, name, value)
-    text = _text(element)
+        elif len(child) or child.keys():
+            _add_object(found, _local(child.tag), _value(child, looked_into), looked_into)
+        else:  # as most are
+            text = child.text
+            _add(found, _local(child.tag), (text.strip() or None) if text else None)
+    text = "".join(part for part in own if part).strip() or None
     if not found:
         return text
     return found | ({BARE: text} if text is not None or len(element) == 0 else {})
+
+
+def _add_object(found: Object, name: str, value: Any, looked_into: frozenset[str]) -> None:
+    """Add an element with attributes or children; one of which only the text is read has its attributes beside it."""
+    if isinstance(value, dict) and BARE in value and all(key[0] in "@#" for key in value) and name not in looked_into:
+        for attribute, text in value.items():
+            if attribute != BARE:
+                _add(found, f"{name}.{attribute}", text)
+        value = value[BARE]
+    _add(found, name, value)
 
 
 def _add(found: Object, name: str, value: Any) -> None:

@@ -118,7 +118,11 @@ def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
     size = 0
     for row in rows:
         chunk.append(row)
-        size += sum(len(value) if isinstance(value, str) else len(value) * GROUP_BYTES for value in row if value)
+        for value in row:
+            if value.__class__ is str:
+                size += len(value)
+            elif value:
+                size += len(value) * GROUP_BYTES
         if len(chunk) >= BATCH or size > BATCH_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -155,6 +159,8 @@ def _getter(column: Column, variant: str | None, constants: dict[str, str]) -> C
         fields = [(f.name, f.path(variant)) for f in column.fields]
         return lambda value: _groups(value, paths, fields)
     finders = [_finder(path, constants) for path in paths]
+    if len(finders) == 1:
+        return finders[0]
     return lambda value: next((text for find in finders if (text := find(value)) is not None), None)
 
 
@@ -164,7 +170,9 @@ def _finder(path: str, constants: dict[str, str]) -> Callable[[dict[str, Any]], 
         text = path.removeprefix("const:") if path.startswith("const:") else constants.get(path)
         return lambda _: text
     steps = [path] if _is_flat(path) else path.split(".")
-    return lambda value: _text(_follow(value, steps))
+    if len(steps) > 1 or path.endswith("[]"):
+        return lambda value: _text(_follow(value, steps))
+    return lambda value: found if (found := value.get(path)).__class__ is str else _text(found)
 
 
 def _groups(value: dict[str, Any], paths: Sequence[str], fields: Sequence[tuple[str, str | None]]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -170,7 +171,9 @@ class Town:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DATANEVERS_HOME", str(self.home))
             patch.delenv("DATANEVERS_LAKE", raising=False)
-            with engine.connect() as con:
+            with engine.connect(attach=False) as con:
+                for layer, name in set(re.findall(r"\b(bronze|silver|gold|ops)\.(\w+)", query)):
+                    engine.attach_table(con, layer, name)
                 return con.execute(query, values).fetchall()
 
     def tables(self) -> list[str]:

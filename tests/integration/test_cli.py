@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Done, Town
 
 COMMANDS = (
-    "simulate", "run", "ingest", "build", "audit", "publish", "prepare", "tables", "sources", "datasets", "query",
-    "serve",
+    "simulate", "run", "ingest", "collect", "build", "audit", "publish", "prepare", "tables", "sources", "indicators",
+    "new-source", "datasets", "query", "serve",
 )  # fmt: skip
 SOURCES = {contract.id for contract in load_contracts()}
 
@@ -45,7 +45,7 @@ def test_every_command_has_help(town: Town) -> None:
         helped = town(command, "--help").ok().out
         assert helped.startswith("Usage: ")
         assert "--help" in helped
-    assert not set(re.findall(r"^  (\w+) ", listed.partition("Commands:")[2], re.MULTILINE)) - set(COMMANDS)
+    assert not set(re.findall(r"^  ([a-z-]+) ", listed.partition("Commands:")[2], re.MULTILINE)) - set(COMMANDS)
 
 
 def test_tables(town: Town) -> None:

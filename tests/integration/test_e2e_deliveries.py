@@ -97,6 +97,7 @@ def test_one_day_more_is_one_day_of_work(town: Town, grown: Town, second_run: Do
     assert moved == {
         "bronze/lorawan_uplinks__uplink",
         "bronze/water_scada__reading",
+        "silver/counter_increment",
         "silver/observation",
         "gold/water_volume_day",
         "gold/eau_volumes_journaliers",
@@ -154,7 +155,7 @@ def story(
     # a day of good data; among it a value that the standard does not allow, a file without a column, a file known already
     deliver_last_day(told.town)
     deliver_carpool(told.town, "bnlc_20261101.csv", lambda rows: published_sites(rows)[0].update(type="Square"))
-    (known,) = (told.town.landing / "traffic_counts").glob("*.csv")
+    (known,) = (told.town.landing / "traffic_counts").glob("telraam_*.csv")
     known.with_name("again_2026-10.csv").write_bytes(known.read_bytes())
     broken = known.read_text("utf-8").replace(",uptime,", ",up,", 1)
     known.with_name("broken_2026-10.csv").write_text(broken, "utf-8")

@@ -93,6 +93,7 @@ def uplink_v3(device: int, number: int) -> dict[str, Any]:
         "devEUI": f"{device:016x}",
         "publishedAt": f"2026-09-01T08:{number:02d}:00Z",
         "fCnt": number,
+        "fPort": 1,
         "rxInfo": [{"gatewayID": "aa", "rssi": -50, "loRaSNR": 3.5}],
     }
 
@@ -343,7 +344,7 @@ FILES: dict[str, tuple[str, bytes | str, tuple[int, int, int, int], dict[int | N
     "array.jsonl": ("lorawan_uplinks", json.dumps([uplink(4, 1)]), (1, 0, 0, 1), {None: "une ligne = un objet"}),
     "other_server.jsonl": (
         "lorawan_uplinks",
-        lines({"end_device_ids": {}, "received_at": "x"}) * 3,
+        lines({"endpoint": {}, "received_at": "x"}) * 3,
         (3, 0, 0, 3),
         {None: "format inconnu"},
     ),

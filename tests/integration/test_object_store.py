@@ -65,7 +65,7 @@ def _wait_for_bucket(server, endpoint):
 def test_a_source_loads_and_reads_on_an_object_store(object_store, tmp_path):
     landing = tmp_path / "landing"
     simulate(landing, days=1, scale=0.1)
-    contract = next(c for c in load_contracts() if c.id == "traffic_counts")
+    contract = next(c for c in load_contracts() if c.bronze == "traffic_counts__hour")
     done = ingest(contract, landing=landing)
     assert done.rows_loaded > 0
     assert done.rows_read == done.rows_loaded + done.rows_duplicate + done.rows_quarantined
