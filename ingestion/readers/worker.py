@@ -30,6 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from ingestion.readers import FileNotes, Unusable
 from ingestion.readers.tabular import raw_schema
+from lake.home import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,7 +137,7 @@ class _Worker:
             WorkerError: when our code failed in it.
         """
         try:
-            _send(self._requests, _RESULT, pickle.dumps(question))
+            _send(self._requests, _RESULT, pickle.dumps((str(home()), *question)))
         except BrokenPipeError as error:
             raise _Ended(self._epitaph()) from error
         kind = b""
@@ -242,7 +243,8 @@ def _serve() -> None:
                 _send(answers, _FAULT, traceback.format_exc().encode())
 
 
-def _answer(answers: IO[bytes], reader: str, function: str, arguments: tuple[Any, ...]) -> None:
+def _answer(answers: IO[bytes], at: str, reader: str, function: str, arguments: tuple[Any, ...]) -> None:
+    os.environ["DATANEVERS_HOME"] = at  # scratch files belong to the installation that asks
     module = import_module(f"ingestion.readers.{reader}")
     if function == "rows":
         for batch in module.rows(*arguments):

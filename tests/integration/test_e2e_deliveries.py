@@ -23,6 +23,8 @@ WATER = "datasets/eau-volumes-journaliers/eau-volumes-journaliers"
 PUBLISHED = ("comptages-mobilite", "consommation-energie-batiments", "eau-volumes-journaliers", "lieux-covoiturage")
 REFUSED = "Dernière version validée conservée"  # what a page says when the newest delivery was not good enough
 
+pytestmark = pytest.mark.timeout(600)  # three runs make the story
+
 
 def traces(town: Town) -> dict[str, tuple[Any, ...]]:
     """Of every file of the published tree: where it is on disk and when it was written; of the link: where it leads."""

@@ -426,13 +426,13 @@ def put_harm(house: House) -> dict[str, str]:
 
     ratio = "taux de compression anormal"
     packed, archive = gzip.compress(bytes(4 << 20)) * 260, bomb()  # of many members, as gzip allows
-    for case in ("csv", "jsonl", "json"):
+    for case in ("csv", "jsonl"):
         put(case, f"packed.{case}.gz", packed, ratio)
         put(case, f"bomb_{case}.zip", archive, ratio)
     put("shp", "bomb_shp.zip", archive, ratio)
     put("xlsx", "bomb.xlsx", archive, ratio)
     starts = {"csv": delimited_text(), "jsonl": b'{"id": "', "json": b'{"data": [{"id": "', "xml": b"<r><p><i><id>"}
-    starts |= {"protobuf": protobuf_message(), "xlsx": workbook(), "geojson": b'{"features": [{"properties": {"id": "'}
+    starts |= {"geojson": b'{"features": [{"properties": {"id": "'}
     for case, start in starts.items():
         name = f"endless.{CASES[case][1]}"
         put(case, name, start, "")

@@ -6,7 +6,7 @@ A child is a process of its own, in a session of its own: it has its environment
 code, and can be killed. Nothing of ours is imported before the fork, and no library is used: there is no work of theirs
 to lose and no state to share.
 
-Orders are lines of JSON on standard input, `{"argv": [...], "env": {...}, "out": path, "err": path}`, answered by
+Orders are lines of JSON on standard input, each with a `number` that its answer repeats: `{"argv": [...], "env": {...}, "out": path, "err": path}`, answered by
 `{"pid": n}`, and `{"wait": pid}`, answered by `{"code": n}` (negative: the signal that ended it).
 """
 
@@ -66,6 +66,7 @@ def main() -> None:
     os.dup2(2, 1)
     for line in sys.stdin:
         order = json.loads(line)
+        number = order.pop("number")
         if "wait" in order:
             answer = {"code": os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1])}
         else:
@@ -77,7 +78,7 @@ def main() -> None:
                 _run(**order)
                 return
             answer = {"pid": pid}
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(answer | {"number": number}) + "\n")
         answers.flush()
 
 

@@ -107,7 +107,7 @@ def real() -> Path:
     return REAL
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Scratch files of readers go to a folder of the tests."""
     with pytest.MonkeyPatch.context() as patch:
