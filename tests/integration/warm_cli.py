@@ -6,7 +6,8 @@ A child is a process of its own, in a session of its own: it has its environment
 code, and can be killed. Nothing of ours is imported before the fork, and no library is used: there is no work of theirs
 to lose and no state to share.
 
-Orders are lines of JSON on standard input, each with a `number` that its answer repeats: `{"argv": [...], "env": {...}, "out": path, "err": path}`, answered by
+Orders are lines of JSON on standard input, each with a `number` that its answer repeats:
+`{"argv": [...], "env": {...}, "out": path, "err": path}`, answered by
 `{"pid": n}`, and `{"wait": pid}`, answered by `{"code": n}` (negative: the signal that ended it).
 """
 
