@@ -394,13 +394,16 @@ GIGABYTE = 1 << 30
 LAUGHS = b'<!DOCTYPE r [<!ENTITY l0 "lol">' + b"".join(
     b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10)
 ) + b"]>"  # fmt: skip
+# Not ru_maxrss of itself: it begins with the memory of the process that started this one.
 HARM = """
-import resource, sys
+import re, resource, sys
+from pathlib import Path
 from tests.integration.test_ingest_mutations import contract
 from ingestion.load import ingest
 for case in sys.argv[1:]:
     ingest(contract(case))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+own = int(re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[0])
+print(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 

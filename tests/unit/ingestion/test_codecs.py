@@ -164,7 +164,8 @@ def test_a_second_computation_agrees(
         ("return {data: {get a() { while (true) {} }}}", "ne s'arrête pas (plus de 0,1 s)"),
         ("return {data: {a: /^(a+)+$/.test('a'.repeat(40) + 'b')}}", "arrêté de force"),
         ("Array.prototype.indexOf.call({length: 2 ** 53 - 1}, 1)", "arrêté de force"),
-        ("const a = []; while (true) a.push(new Array(1000).fill(1))", "mémoire dépassée (16 Mo)"),
+        # by the engine's limit on memory, or on a busy machine by the kernel's on time
+        ("const a = []; while (true) a.push(new Array(1000).fill(1))", "mémoire dépassée"),
         ("let s = 'a'; while (true) s += s", "mémoire dépassée (16 Mo)"),
         ("const f = () => f() + 1; return f()", "erreur : stack overflow"),
         ("throw new Error('capteur\\ninconnu')", "erreur : capteur inconnu"),
