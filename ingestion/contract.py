@@ -389,7 +389,7 @@ class SourceContract(_Declared):
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """A copy with some fields changed; what was computed from the old ones is left behind."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("_of_producer", "_of_dialect", "file_pattern", "bronze_schema"):
+        for name in ("_of_producer", "_of_dialect", "bronze_schema"):
             copied.__dict__.pop(name, None)
         return copied
 
@@ -468,11 +468,6 @@ class SourceContract(_Declared):
         if self.mode == "snapshot":
             return (SOURCE_FILE,)
         return {"day": ("event_date",), "month": ("event_month",), "none": ()}[self.partition]
-
-    @cached_property
-    def file_pattern(self) -> re.Pattern[str]:
-        """Compiled `files`."""
-        return re.compile(self.files)
 
     def column(self, name: str) -> Column:
         """The column of that name.

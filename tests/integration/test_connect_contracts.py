@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections import defaultdict
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def test_contracts_read_the_files_that_their_connector_makes(source: str) -> Non
     connector = contracts[0].connector
     assert connector is not None
     for name in names(source, connector):
-        matches = [found for c in contracts if (found := c.file_pattern.match(name))]
+        matches = [found for c in contracts if (found := re.match(c.files, name))]
         assert matches, f"{name} matches no table of {source}"
         for match in matches:
             assert match.groupdict().get("time") in (None, f"{WHEN:{STAMP}}"), f"{name}: another instant is read"
