@@ -241,6 +241,14 @@ def _batches(todo: Sequence[Container]) -> Iterator[list[Container]]:
         yield batch
 
 
+def _told_by_content(contract: SourceContract) -> bool:
+    """Whether the same bytes say the same under any name: not a snapshot, nothing read from the name."""
+    variants = contract.variants
+    places = [path for c in contract.columns for v in (None, *(v.name for v in variants)) for path in c.paths(v)]
+    by_name = any(v.files for v in variants) or any(path.startswith("file:") for path in places)
+    return contract.mode == "append" and not by_name
+
+
 class _Batch:
     """One batch of containers of one source, through the six steps."""
 
@@ -253,6 +261,7 @@ class _Batch:
         self.run_id = run_id
         self.now = datetime.now(UTC)
         self.fingerprint = contract_sha256(contract.id)
+        self.told_by_content = _told_by_content(contract)
         self.work = tmp_dir() / f"ingest_{uuid.uuid4().hex}"
         self.version = -1
         self.files: list[Incoming] = []
@@ -296,17 +305,8 @@ class _Batch:
         self.known_content = {
             sha: read
             for _, sha, status, same, read, refused in rows
-            if status != "held" and (same or not refused) and self._told_by_content()
+            if status != "held" and (same or not refused) and self.told_by_content
         }
-
-    def _told_by_content(self) -> bool:
-        """Whether the same bytes say the same under any name: not a snapshot, nothing read from the name."""
-        variants = self.contract.variants
-        places = [
-            path for c in self.contract.columns for v in (None, *(v.name for v in variants)) for path in c.paths(v)
-        ]
-        by_name = any(v.files for v in variants) or any(path.startswith("file:") for path in places)
-        return self.contract.mode == "append" and not by_name
 
     def _incoming(self) -> Iterator[Incoming]:
         """Files with work to do, surveyed one ahead of the caller: hashing overlaps with reading the one before."""
@@ -332,7 +332,7 @@ class _Batch:
                     twin_rows=self.known_content.get(surveyed.sha256),
                 )
                 incoming.notes.held = problem or file.name_problem(self.contract) or surveyed.problem
-                if self._told_by_content() and incoming.notes.held is None:
+                if self.told_by_content and incoming.notes.held is None:
                     incoming.twin = first.setdefault(surveyed.sha256, incoming)
                 self.files.append(incoming)
                 if incoming.notes.held is None and incoming.twin_rows is None and incoming.twin in (None, incoming):

@@ -5,7 +5,6 @@ The simulated part is one story on one installation; the real files are looked f
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import os
@@ -21,12 +20,12 @@ from ingestion.connectors.collect import collect
 from ingestion.contract import load_contracts
 from ingestion.load import ensure_tables, ingest
 from ingestion.territory import load_territory
-from lake import engine
-from lake.home import ROOT, landing_dir
+from lake.home import landing_dir
 from simulation import building_bms, building_energy, heat_network, lighting
 from simulation.job import Job
 from simulation.truth import Truth
 from tests.integration.servers import postgresql
+from tests.integration.simulated import build, query, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,32 +47,6 @@ def _contracts() -> list[Any]:
     return [c for c in load_contracts() if c.id in SOURCES]
 
 
-def _build(*models: str) -> bool:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    project = str(ROOT / "dbt_project")
-    chosen = ["--select", *(f"+{m}" for m in models), "--exclude-resource-type", "unit_test"]
-    try:
-        return (
-            dbtRunner()
-            .invoke(["--quiet", "build", *chosen, "--project-dir", project, "--profiles-dir", project])
-            .success
-        )
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-
-
-def query(sql: str) -> list[tuple[Any, ...]]:
-    with engine.connect() as con:
-        return con.execute(sql).fetchall()
-
-
-def truth(name: str) -> list[dict[str, str]]:
-    with (landing_dir() / f"_truth/{name}.csv").open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
 @pytest.fixture(scope="module")
 def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nine days over the 25-hour day, loaded and built."""
@@ -90,7 +63,7 @@ def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             ingest(contract)
         ensure_tables(load_contracts())
         declarations.write()
-        assert _build(*MODELS)
+        assert build(*MODELS)
         yield
 
 

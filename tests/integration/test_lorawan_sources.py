@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import os
@@ -17,12 +16,12 @@ from ingestion import declarations
 from ingestion.contract import load_contracts
 from ingestion.load import ensure_tables, ingest
 from ingestion.territory import load_territory
-from lake import engine
-from lake.home import ROOT, landing_dir
+from lake.home import landing_dir
 from simulation import lorawan_gateway_stats, lorawan_joins, lorawan_status, lorawan_uplinks
 from simulation.job import Job
 from simulation.lorawan_gateways import FREQUENCIES
 from simulation.truth import Truth
+from tests.integration.simulated import build, query, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,29 +32,6 @@ MODULES = (lorawan_gateway_stats, lorawan_joins, lorawan_status, lorawan_uplinks
 SOURCES = tuple(module.SOURCE for module in MODULES)
 COUNTS = ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
 UPLINKS = "bronze.lorawan_uplinks__uplink"
-
-
-def build(*models: str) -> bool:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    project = str(ROOT / "dbt_project")
-    chosen = ["--select", *(f"+{m}" for m in models), "--exclude-resource-type", "unit_test"]
-    try:
-        where = ["--project-dir", project, "--profiles-dir", project]
-        return dbtRunner().invoke(["--quiet", "build", *chosen, *where]).success
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-
-
-def query(sql: str) -> list[tuple[Any, ...]]:
-    with engine.connect() as con:
-        return con.execute(sql).fetchall()
-
-
-def truth(name: str) -> list[dict[str, str]]:
-    with (landing_dir() / f"_truth/{name}.csv").open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ The simulated part is one story on one installation; the real files are looked f
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import os
@@ -22,8 +21,7 @@ from ingestion.connectors.collect import collect
 from ingestion.contract import SourceContract, load_contracts
 from ingestion.load import ensure_tables, ingest
 from ingestion.territory import load_territory
-from lake import engine
-from lake.home import ROOT, landing_dir
+from lake.home import landing_dir
 from simulation import (
     air_stations,
     asset_register,
@@ -39,6 +37,7 @@ from simulation import (
 from simulation.job import Job
 from simulation.truth import Truth
 from tests.integration.servers import Asked, Reply, http_site, mariadb
+from tests.integration.simulated import build, query, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,32 +55,6 @@ MODELS = (
 )  # fmt: skip
 REAL = Path(__file__).resolve().parents[3] / "shared/real/fr_schemas_examples"
 COUNTS = ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
-
-
-def _build(*models: str) -> bool:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    project = str(ROOT / "dbt_project")
-    chosen = ["--select", *(f"+{m}" for m in models), "--exclude-resource-type", "unit_test"]
-    try:
-        return (
-            dbtRunner()
-            .invoke(["--quiet", "build", *chosen, "--project-dir", project, "--profiles-dir", project])
-            .success
-        )
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-
-
-def query(sql: str) -> list[tuple[Any, ...]]:
-    with engine.connect() as con:
-        return con.execute(sql).fetchall()
-
-
-def truth(name: str) -> list[dict[str, str]]:
-    with (landing_dir() / f"_truth/{name}.csv").open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _time(text: str) -> datetime | None:
@@ -104,7 +77,7 @@ def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
                 ingest(contract)
         ensure_tables(load_contracts())
         declarations.write()
-        assert _build(*MODELS)
+        assert build(*MODELS)
         yield
 
 

@@ -1,0 +1,42 @@
+"""Looking at a simulated landing that was loaded and built, from the test files of single domains.
+
+Belongs here: building models, querying the lake, reading the truth, all of the installation that DATANEVERS_HOME names.
+Does not: which sources, or what should be there.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from lake import engine
+from lake.home import landing_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def build(*models: str) -> bool:
+    """Build models and what they read; whether dbt succeeded."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    project = str(ROOT / "dbt_project")
+    chosen = ["--select", *(f"+{m}" for m in models), "--exclude-resource-type", "unit_test"]
+    where = ["--project-dir", project, "--profiles-dir", project]
+    try:
+        return dbtRunner().invoke(["--quiet", "build", *chosen, *where]).success
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+
+
+def query(sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query over the lake."""
+    with engine.connect() as con:
+        return con.execute(sql).fetchall()
+
+
+def truth(name: str) -> list[dict[str, str]]:
+    """A table of true values of the landing."""
+    with (landing_dir() / f"_truth/{name}.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
