@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -221,13 +221,24 @@ class EventTime(_Declared):
         return zone
 
 
+# One cadence, and the time to notice and deliver again.
+_LATE_AFTER = {
+    "hourly": timedelta(hours=6),
+    "daily": timedelta(hours=36),
+    "weekly": timedelta(days=9),
+    "monthly": timedelta(days=40),
+    "yearly": timedelta(days=400),
+}
+
+
 class Legal(_Declared):
     """On what ground the data is held, and what may be done with it."""
 
     basis: str  # legal basis of the processing, French
     ownership: str  # data-ownership clause of the supplier's contract, French
     licence: str  # licence under which derived data may leave
-    confidential: bool = False
+    confidential: bool = False  # nothing made from it is published
+    reuse: bool = True  # whether what is made from it may be used by others: nothing is published where it may not
 
 
 class Personal(_Declared):
@@ -394,6 +405,11 @@ class SourceContract(_Declared):
         return copied
 
     @property
+    def late_after(self) -> timedelta:
+        """How old the newest file may be before the source counts as late."""
+        return _LATE_AFTER[self.cadence]
+
+    @property
     def readers(self) -> tuple[str, ...]:
         """Formats that the table's files come in."""
         formats = [self.format, *(v.format for v in self.variants if v.format)]
@@ -532,7 +548,7 @@ def read_contracts(path: Path) -> tuple[SourceContract, ...]:
         ContractError: naming file and field.
     """
     try:
-        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+        declared = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ContractError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(declared, dict):

@@ -13,7 +13,7 @@ from ingestion.territory import load_territory
 from lake import engine, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import duckdb
     import pyarrow as pa
@@ -131,10 +131,12 @@ def _datastreams(c: SourceContract) -> Iterator[dict[str, Any]]:
         }
 
 
-def changed() -> dict[str, pa.Table]:
-    """Declared tables that differ from what bronze holds, by name."""
+def changed(declared: Mapping[str, pa.Table] | None = None) -> dict[str, pa.Table]:
+    """Declared tables, those of this module unless others are given, that differ from what bronze holds, by name."""
     with engine.connect(attach=False) as con:
-        return {name: wanted for name, wanted in tables().items() if _current(con, name) != wanted.to_pylist()}
+        return {
+            name: wanted for name, wanted in (declared or tables()).items() if _current(con, name) != wanted.to_pylist()
+        }
 
 
 def _current(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]] | None:

@@ -29,6 +29,8 @@ TIME_HEADER = "Horodatage"
 HEADER_ROW = 3  # a title and a line without anything stand above
 TRUTH = ("controller_id", "point_id", "business_date", "mean", "minimum", "maximum", "samples", "blank", "refused")
 RENAMED = ("CH1_TDEP", "CHAUF1_TDEP")  # in the last building, the one that is exported every day
+SAME = ("controller_id", "prm")
+_CABINET_DEG = (0.0003, 0.0002)  # some 20 m each way: the meter is at the gate, the controller in the boiler room
 _WEEK = 7
 _MINUTES = 30
 _ERRORS = ("###", "ERR")
@@ -70,8 +72,17 @@ def controllers(job: Job) -> list[Asset]:
 
 
 def things(job: Job) -> list[Asset]:
-    """What the register is told of."""
-    return controllers(job)
+    """What the register is told of: the building again, as the integrator wrote its name and placed its cabinet."""
+    east, north = _CABINET_DEG
+    return [
+        replace(
+            controller,
+            name=controller.name.upper() if number % 2 else controller.name.replace("-", " "),
+            longitude=round(controller.longitude + east * (number % 3), 6),
+            latitude=round(controller.latitude - north * (number % 2), 6),
+        )
+        for number, controller in enumerate(controllers(job))
+    ]
 
 
 def write(job: Job) -> None:
@@ -87,6 +98,8 @@ def write(job: Job) -> None:
         _write_books(job, controller, clock, points, faults, days)
         rows += _truth(job, controller, clock, points, faults)
     job.truth.table("bms_points", TRUTH, rows)
+    pairs = zip(known, assets.buildings(job), strict=True)
+    job.truth.table("same_buildings", SAME, [(ours.native_id, theirs.native_id) for ours, theirs in pairs])
 
 
 def _instants(job: Job) -> Axis:

@@ -75,6 +75,11 @@ def things(job: Job) -> list[Asset]:
     return found
 
 
+def spaces(number: int) -> int:
+    """Spaces of the car park of that number, from 0, when no works take some away."""
+    return _CATALOGUE[number % len(_CATALOGUE)][2]
+
+
 def write(job: Job) -> None:
     """All car parks at each step, one file per business day; one day comes a second time."""
     axis = job.axis(STEP_MINUTES)
@@ -116,7 +121,7 @@ def _park(job: Job, axis: Axis, number: int, asset: Asset) -> _Park:
     """Cars come and go around the day's curve; the third counter drifts, the last line is cut for hours."""
     rng = job.rng(SOURCE, "park", number)
     size = len(axis.epoch)
-    capacity = np.full(size, _CATALOGUE[number % len(_CATALOGUE)][2], dtype=np.int64)
+    capacity = np.full(size, spaces(number), dtype=np.int64)
     if number % 5 == 0:  # works take some spaces away for the second half of the period
         capacity[size // 2 :] -= 24
     drifts = number % 6 == 2  # the fullest, and the loop at its exit misses cars

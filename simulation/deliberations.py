@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from simulation.files import csv_text
+from simulation.identifiers import siret
 from simulation.truth import BAD_DATE, BAD_NUMBER
 
 if TYPE_CHECKING:
@@ -67,13 +68,6 @@ class Act:
     against: int
     abstentions: int
     result: str
-
-
-def siret(siren: str, number: int) -> str:
-    """SIRET of an establishment, by Luhn's rule: the last digit is the one that fits."""
-    body = f"{siren}{number:04d}"
-    digits = [int(d) * (2 if n % 2 == 0 else 1) for n, d in enumerate(reversed(body))]
-    return f"{body}{-sum(d // 10 + d % 10 for d in digits) % 10}"
 
 
 def sessions(job: Job) -> list[date]:

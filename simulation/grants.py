@@ -11,7 +11,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from simulation import deliberations
-from simulation.deliberations import GRANTS_MATTER, siret
+from simulation.deliberations import GRANTS_MATTER
+from simulation.identifiers import siren, siret
 from simulation.territory_files import Sheet, workbook
 from simulation.truth import BAD_DATE, BAD_NUMBER
 
@@ -83,13 +84,12 @@ def _grant(job: Job, number: int) -> Grant:
     home = job.territory.communes[number % len(job.territory.communes)]
     name, purpose = _KINDS[number % len(_KINDS)]
     # every fifth SIREN begins with 0, which a spreadsheet's number loses
-    siren = f"{'0' if number % 5 == 2 else '7'}{int(rng.integers(10**7)):07d}"
-    siren += _check_digit(siren)
+    owner = siren((0 if number % 5 == 2 else 70_000_000) + int(rng.integers(10**7)))
     first = act.session + timedelta(days=30)
     return Grant(
         grant_id=f"SUB{job.start:%y}-{number + 1:04d}",
         beneficiary=f"{name} de {home.name}",
-        siret="" if number % 12 == 7 else siret(siren, 1 + int(rng.integers(4))),
+        siret="" if number % 12 == 7 else siret(owner, 1 + int(rng.integers(4))),
         rna=f"W583{int(rng.integers(10**6)):06d}" if number % 3 == 1 else "",
         insee=home.insee,
         town=home.name,
@@ -103,12 +103,6 @@ def _grant(job: Job, number: int) -> Grant:
         signed=act.session + timedelta(days=12),
         share=(0.45, 0.55, 1.0, 1.0)[number % 4],
     )
-
-
-def _check_digit(body: str) -> str:
-    """Last digit of a SIREN, by Luhn's rule."""
-    digits = [int(d) * (2 if n % 2 == 0 else 1) for n, d in enumerate(reversed(body))]
-    return str(-sum(d // 10 + d % 10 for d in digits) % 10)
 
 
 def _write_file(job: Job, day: date, grants: list[Grant]) -> None:

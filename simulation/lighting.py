@@ -38,6 +38,8 @@ _FULL_EVERY = 7  # days between works on the lights; a table without watermark l
 _OVERLAP = 5  # rows that the first file after a full extract repeats: the connector looks back a little
 _CUTS = (("23:00", "05:30"), ("23:30", "05:00"), ("00:00", "05:00"), ("01:00", "05:00"))
 _LAMPS = (("LED", 0.55, (32, 45, 58, 75)), ("SHP", 0.35, (70, 100, 150)), ("IM", 0.1, (70, 150)))
+# Kelvins by lamp; since 2019 new lights of streets may not exceed 3000.
+_COLOURS: dict[str, tuple[int, ...]] = {"LED": (2200, 2700, 3000, 4000), "SHP": (2000,), "IM": (4200,)}
 _KINDS = (("Lanterne", 0.62), ("Luminaire d'ambiance", 0.2), ("Projecteur", 0.07), ("Encastré", 0.05), ("Borne", 0.06))
 _STREETS = (
     "Rue de la République", "Avenue de la Loire", "Rue des Écoles", "Place de l'Église", "Rue du Stade",
@@ -73,6 +75,7 @@ class Light:
     longitude: float
     latitude: float
     installed: date
+    colour_k: int | None  # the database does not tell it of every light
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ def lights(job: Job) -> list[Light]:
         installed = job.start - timedelta(days=100 + int(rng.integers(9000)))
         power, height = int(rng.choice(powers)), float(rng.choice([4, 6, 8, 10]))
         place = (round(longitude, 6), round(latitude, 6))
-        found.append(Light(f"PL-{number:05d}", cabinet, lamp, kind, power, height, street, *place, installed))
+        colour = None if number % 25 == 9 else int(rng.choice(_COLOURS[lamp]))
+        found.append(Light(f"PL-{number:05d}", cabinet, lamp, kind, power, height, street, *place, installed, colour))
     return found
 
 
@@ -180,12 +184,14 @@ def _after(points: Sequence[Light], job: Job, weeks: int) -> list[Light]:
     changed = list(points)
     old = [n for n, light in enumerate(points) if light.lamp != "LED"]
     for n in old[: 12 * weeks]:
-        changed[n] = replace(points[n], lamp="LED", power_w=45)
+        changed[n] = replace(points[n], lamp="LED", power_w=45, colour_k=2700)
     if weeks:
         gone = changed.pop()
         when = job.start + timedelta(days=_FULL_EVERY - 2)
         number = len(points) + 1
-        changed.append(replace(gone, light_id=f"PL-{number:05d}", lamp="LED", power_w=32, installed=when))
+        changed.append(
+            replace(gone, light_id=f"PL-{number:05d}", lamp="LED", power_w=32, installed=when, colour_k=2200)
+        )
     return changed
 
 
@@ -204,6 +210,7 @@ def _light_row(light: Light) -> dict[str, object]:
     return {
         "light_point_id": light.light_id, "cabinet_id": light.cabinet.asset.native_id, "lamp_type": light.lamp,
         "luminaire": light.kind, "power_w": light.power_w, "height_m": light.height_m, "street": light.street,
+        "colour_k": light.colour_k,
         "insee": light.cabinet.asset.commune.insee, "longitude": light.longitude, "latitude": light.latitude,
         "installed_on": light.installed.isoformat(),
     }  # fmt: skip

@@ -88,7 +88,7 @@ def _items(job: Job, home: Commune) -> list[Item]:
         rng = job.rng(SOURCE, home.insee, category)
         for index in range(count):
             radius = _RADIUS_M * math.sqrt((index + 0.5) / count)
-            x, y = _moved(home.longitude, home.latitude, radius, index * _GOLDEN + rank)
+            x, y = moved(home.longitude, home.latitude, radius, index * _GOLDEN + rank)
             number = len(found) + 1
             found.append(
                 Item(
@@ -105,7 +105,12 @@ def _items(job: Job, home: Commune) -> list[Item]:
     return found
 
 
-def _moved(longitude: float, latitude: float, metres: float, angle: float) -> tuple[float, float]:
+def standing(job: Job, category: str) -> list[Item]:
+    """Every asset of a kind in the streets of the communes, as it truly stands."""
+    return [item for home in job.territory.communes for item in _items(job, home) if item.category == category]
+
+
+def moved(longitude: float, latitude: float, metres: float, angle: float) -> tuple[float, float]:
     """A point so many metres away, 6 decimals."""
     per_degree = _METRES_PER_DEGREE * math.cos(math.radians(latitude))
     east, north = metres * math.cos(angle), metres * math.sin(angle)
@@ -123,12 +128,12 @@ def _of_agglomeration(job: Job, producer: Producer, mine: Sequence[Item]) -> lis
     copies = []
     for item in (i for i in mine if i.category == category and i.listed_twice):
         rng = job.rng(SOURCE, "copy", item.commune.insee, item.number)
-        x, y = _moved(item.longitude, item.latitude, _SHIFT_M * rng.random(), 6.28 * rng.random())
+        x, y = moved(item.longitude, item.latitude, _SHIFT_M * rng.random(), 6.28 * rng.random())
         copies.append(replace(item, longitude=x, latitude=y))
     own = []
     for index in range(job.count(_AGGLO_ONLY[category])):
         home = job.territory.communes[index % len(job.territory.communes)]
-        x, y = _moved(home.longitude, home.latitude, 1100 + 40 * index, index)
+        x, y = moved(home.longitude, home.latitude, 1100 + 40 * index, index)
         name = f"{_NAMES[category]} intercommunal {index + 1}"
         own.append(Item(home, category, index + 1, x, y, job.start - timedelta(days=400), name))
     return [replace(item, number=number) for number, item in enumerate((*own, *copies), start=1)]
@@ -139,11 +144,11 @@ def _deliver(job: Job, producer: Producer, items: list[Item], siren: str) -> lis
     _write_list(job, producer, job.start, items)
     if producer.stem in _RELISTED and job.days > _AGAIN:
         bench = next(n for n, item in enumerate(items) if item.category == BENCH)
-        gone, moved = items[bench], items[-1]
-        x, y = _moved(moved.longitude, moved.latitude, 30, 1.0)
-        fresh = replace(gone, number=moved.number + 1, longitude=x, latitude=moved.latitude, name="Banc neuf")
-        items = [i for i in items if i is not gone and i is not moved]
-        items += [replace(moved, longitude=x, latitude=y), fresh]
+        gone, last = items[bench], items[-1]
+        x, y = moved(last.longitude, last.latitude, 30, 1.0)
+        fresh = replace(gone, number=last.number + 1, longitude=x, latitude=last.latitude, name="Banc neuf")
+        items = [i for i in items if i is not gone and i is not last]
+        items += [replace(last, longitude=x, latitude=y), fresh]
         _write_list(job, producer, job.start + timedelta(days=_AGAIN), items)
     lines = [(_line(producer, item, n), item) for n, item in enumerate(items)]
     own = not producer.town
