@@ -1,24 +1,55 @@
 {# Which days a build must look at again.
    Belongs here: days at stake from the ledger, and the predicates that select them. Does not: what is done with them. #}
 
-{# ISO dates (UTC) touched by files loaded since the last build that was recorded, each with `margin_days` around it. #}
-{% macro days_at_stake(sources, margin_days=0) %}
-    {% if not execute %}{{ return([]) }}{% endif %}
-    {% set query %}
+{# Ids of corrections that were stated, revised or lapsed since the last build that was recorded. #}
+{% macro corrections_at_stake() %}
+                select stated.correction_id
+                from bronze.corrections__correction as stated
+                left join ops.ingest_file as file
+                    on file.bronze_table = 'corrections__correction' and stated.source_sha256 = file.sha256
+                left join ops.build_input as consumed on consumed.bronze_table = 'corrections__correction'
+                where file.delta_version > coalesce(consumed.delta_version, -1)
+                    or (
+                        stated.until_date < {{ build_date() }}
+                        and stated.until_date >= timezone('{{ var('time_zone') }}', consumed.built_time)::date
+                    )
+{% endmacro %}
+
+{# Note once, when a command starts, the UTC days of each source that are touched by files loaded since the last build that
+   was recorded, or by corrections of observations: the ledger grows, and must not be read once per model. #}
+{% macro note_touched_days() %}
+    {%- if execute %}
+        create or replace table main.touched_day as
         with consumed as (
             select bronze_table, arg_max(delta_version, built_time) as delta_version
             from ops.build_input
             group by bronze_table
-        ),
-        touched as (
-            select distinct unnest(file.event_dates) as day
-            from ops.ingest_file as file
-            left join consumed on file.bronze_table = consumed.bronze_table
-            where file.source in ('{{ sources | join("', '") }}')
-                and file.delta_version > coalesce(consumed.delta_version, -1)
         )
+        select distinct file.source, unnest(file.event_dates) as day
+        from ops.ingest_file as file
+        left join consumed on file.bronze_table = consumed.bronze_table
+        where file.delta_version > coalesce(consumed.delta_version, -1)
+        {%- if has_view(api.Relation.create(schema='bronze', identifier='corrections__correction')) %}
+        union
+        select
+            split_part(correction.target_key, ':', 1) as source,
+            unnest(generate_series(
+                timezone('UTC', correction.start_time)::date, timezone('UTC', correction.end_time)::date, interval 1 day
+            ))::date as day
+        from bronze.corrections__correction as correction
+        where correction.target_table = 'observation'
+            and correction.correction_id in ({{ corrections_at_stake() }})
+        {%- endif %}
+    {%- endif %}
+{% endmacro %}
+
+{# ISO dates (UTC) that are touched, each with `margin_days` around it. #}
+{% macro days_at_stake(sources, margin_days=0) %}
+    {% if not execute %}{{ return([]) }}{% endif %}
+    {% set query %}
         select distinct strftime(day + offset_days::integer, '%Y-%m-%d') as day
-        from touched, range(-{{ margin_days }}, {{ margin_days }} + 1) as margin (offset_days)
+        from main.touched_day, range(-{{ margin_days }}, {{ margin_days }} + 1) as margin (offset_days)
+        where source in ('{{ sources | join("', '") }}')
         order by day
     {% endset %}
     {{ return(run_query(query).columns[0].values() | list) }}

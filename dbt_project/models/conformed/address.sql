@@ -2,6 +2,10 @@ with address_position as (
     select * from {{ ref('stg_addresses__position') }}
 ),
 
+contour as (
+    select * from {{ ref('commune_contour') }}
+),
+
 commune as (
     select * from {{ ref('commune') }}
 ),
@@ -48,34 +52,54 @@ preferred as (
                 end,
                 source_row desc
         ) = 1
+),
+
+located as (
+    {{ with_commune('preferred') }}
+),
+
+-- the legal projection of mainland France, worked out once and the same way whatever the commune's editor wrote
+projected as (
+    select
+        *,
+        st_transform(st_point(longitude, latitude), 'EPSG:4326', 'EPSG:2154', always_xy := true) as place
+    from located
 )
 
 select
-    preferred.address_id,
-    preferred.interop_key,
-    preferred.insee_code,
-    coalesce(commune.commune_name, preferred.commune_name) as commune_name,
-    preferred.former_insee_code,
-    preferred.street_name,
-    preferred.place_name,
-    case when preferred.house_number < 99999 then preferred.house_number end as house_number,
-    preferred.suffix,
-    preferred.house_number = 99999 as is_place_name,
+    projected.address_id,
+    projected.interop_key,
+    projected.ban_commune_id,
+    projected.ban_street_id,
+    projected.ban_address_id,
+    projected.insee_code,
+    projected.insee_code_quality,
+    coalesce(commune.commune_name, projected.commune_name) as commune_name,
+    projected.former_insee_code,
+    projected.former_commune_name,
+    projected.street_name,
+    projected.place_name,
+    case when projected.house_number < 99999 then projected.house_number end as house_number,
+    projected.suffix,
+    projected.house_number = 99999 as is_place_name,
     concat_ws(
         ' ',
-        case when preferred.house_number < 99999 then preferred.house_number end,
-        preferred.suffix,
-        preferred.street_name
+        case when projected.house_number < 99999 then projected.house_number end,
+        projected.suffix,
+        projected.street_name
     ) as label,
-    preferred.longitude,
-    preferred.latitude,
-    preferred.position_type,
-    preferred.position_count,
-    preferred.parcels,
-    preferred.is_certified,
-    preferred.updated_date,
-    preferred.source_file,
-    preferred.source_sha256,
-    preferred.source_row
-from preferred
-left join commune on preferred.insee_code = commune.insee_code
+    projected.longitude,
+    projected.latitude,
+    round(st_x(projected.place), 2) as x_m,
+    round(st_y(projected.place), 2) as y_m,
+    projected.position_type,
+    projected.position_count,
+    projected.parcels,
+    projected.producer_name,
+    projected.is_certified,
+    projected.updated_date,
+    projected.source_file,
+    projected.source_sha256,
+    projected.source_row
+from projected
+left join commune on projected.insee_code = commune.insee_code

@@ -2,6 +2,10 @@ with event as (
     select * from {{ ref('stg_events__event') }}
 ),
 
+contour as (
+    select * from {{ ref('commune_contour') }}
+),
+
 commune as (
     select
         *,
@@ -49,30 +53,42 @@ timing as (
         max(end_time) as last_end_time
     from {{ ref('event_timing') }}
     group by event_id
+),
+
+named as (
+    select
+        standing.* exclude (insee_code),
+        coalesce(standing.insee_code, commune.insee_code) as insee_code
+    from standing
+    left join commune on replace(strip_accents(lower(standing.city)), '-', ' ') = commune.plain_name
+),
+
+located as (
+    {{ with_commune('named') }}
 )
 
 select
-    standing.event_id,
-    standing.agenda_id,
-    standing.agenda_ids,
-    standing.agenda_title,
-    standing.title,
-    standing.description,
+    located.event_id,
+    located.agenda_id,
+    located.agenda_ids,
+    located.agenda_title,
+    located.title,
+    located.description,
     trim(
         regexp_replace(
             replace(
-                replace(regexp_replace(standing.long_description, '<[^>]+>', ' ', 'g'), '&nbsp;', ' '), '&amp;', '&'
+                replace(regexp_replace(located.long_description, '<[^>]+>', ' ', 'g'), '&nbsp;', ' '), '&amp;', '&'
             ),
             ' +', ' ', 'g'
         )
     ) as long_description,
-    standing.conditions,
+    located.conditions,
     case
-        when json_valid(standing.keywords) and json_type(standing.keywords) = 'ARRAY'
-            then array_to_string(from_json(standing.keywords, '["VARCHAR"]'), ';')
-        else standing.keywords
+        when json_valid(located.keywords) and json_type(located.keywords) = 'ARRAY'
+            then array_to_string(from_json(located.keywords, '["VARCHAR"]'), ';')
+        else located.keywords
     end as keywords,
-    case standing.status_code
+    case located.status_code
         when 1 then 'scheduled'
         when 2 then 'rescheduled'
         when 3 then 'moved_online'
@@ -80,7 +96,7 @@ select
         when 5 then 'full'
         when 6 then 'cancelled'
     end as status,
-    case standing.attendance_code
+    case located.attendance_code
         when 1 then 'on_site'
         when 2 then 'online'
         when 3 then 'mixed'
@@ -88,26 +104,26 @@ select
     timing.first_start_time,
     timing.last_end_time,
     coalesce(timing.timing_count, 0) as timing_count,
-    standing.youngest_age,
-    standing.oldest_age,
-    standing.accessibility_codes as accessibility,
-    standing.online_url,
-    standing.page_url,
-    coalesce(standing.image_base, '') || standing.image_file as image_url,
-    standing.venue_id,
-    standing.venue_name,
-    standing.address,
-    standing.postcode,
-    coalesce(standing.insee_code, commune.insee_code) as insee_code,
-    coalesce(given_commune.commune_name, commune.commune_name, standing.city) as commune_name,
-    standing.longitude,
-    standing.latitude,
-    standing.created_time,
-    standing.updated_time,
-    standing.source_file,
-    standing.source_sha256,
-    standing.source_row
-from standing
-left join timing on standing.event_id = timing.event_id
-left join commune as given_commune on standing.insee_code = given_commune.insee_code
-left join commune on replace(strip_accents(lower(standing.city)), '-', ' ') = commune.plain_name
+    located.youngest_age,
+    located.oldest_age,
+    located.accessibility_codes as accessibility,
+    located.online_url,
+    located.page_url,
+    coalesce(located.image_base, '') || located.image_file as image_url,
+    located.venue_id,
+    located.venue_name,
+    located.address,
+    located.postcode,
+    located.insee_code,
+    located.insee_code_quality,
+    coalesce(commune.commune_name, located.city) as commune_name,
+    located.longitude,
+    located.latitude,
+    located.created_time,
+    located.updated_time,
+    located.source_file,
+    located.source_sha256,
+    located.source_row
+from located
+left join timing on located.event_id = timing.event_id
+left join commune on located.insee_code = commune.insee_code

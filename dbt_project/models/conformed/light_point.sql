@@ -6,6 +6,10 @@ surveyed as (
     select * from {{ ref('stg_lighting__inventory') }}
 ),
 
+contour as (
+    select * from {{ ref('commune_contour') }}
+),
+
 commune as (
     select * from {{ ref('commune') }}
 ),
@@ -34,6 +38,7 @@ joined as (
         supplied.lamp_type,
         coalesce(supplied.luminaire, mapped.luminaire) as luminaire,
         supplied.power_w,
+        supplied.colour_temperature_k,
         coalesce(supplied.height_m, mapped.height_m) as height_m,
         supplied.street,
         coalesce(supplied.insee_code, mapped.insee_code) as insee_code,
@@ -47,25 +52,31 @@ joined as (
         coalesce(supplied.source_row, mapped.source_row) as source_row
     from supplied
     full join mapped on supplied.light_point_id = mapped.point_id
+),
+
+located as (
+    {{ with_commune('joined') }}
 )
 
 select
-    joined.light_point_id,
-    joined.cabinet_id,
-    joined.lamp_type,
-    joined.luminaire,
-    joined.power_w,
-    joined.height_m,
-    joined.street,
-    joined.insee_code,
+    located.light_point_id,
+    located.cabinet_id,
+    located.lamp_type,
+    located.luminaire,
+    located.power_w,
+    located.colour_temperature_k,
+    located.height_m,
+    located.street,
+    located.insee_code,
+    located.insee_code_quality,
     commune.commune_name,
-    joined.longitude,
-    joined.latitude,
-    joined.installed_date,
-    joined.is_in_supplier_database,
-    joined.is_in_inventory,
-    joined.source_file,
-    joined.source_sha256,
-    joined.source_row
-from joined
-left join commune on joined.insee_code = commune.insee_code
+    located.longitude,
+    located.latitude,
+    located.installed_date,
+    located.is_in_supplier_database,
+    located.is_in_inventory,
+    located.source_file,
+    located.source_sha256,
+    located.source_row
+from located
+left join commune on located.insee_code = commune.insee_code

@@ -6,6 +6,10 @@ light as (
     select * from {{ ref('stg_lighting__light_point') }}
 ),
 
+contour as (
+    select * from {{ ref('commune_contour') }}
+),
+
 commune as (
     select * from {{ ref('commune') }}
 ),
@@ -17,26 +21,31 @@ fed as (
         sum(power_w) as rated_power_w
     from light
     group by cabinet_id
+),
+
+located as (
+    {{ with_commune('cabinet') }}
 )
 
 select
-    cabinet.cabinet_id,
-    'lighting:' || cabinet.cabinet_id as thing_id,
-    cabinet.label as name,
-    cabinet.insee_code,
+    located.cabinet_id,
+    'lighting:' || located.cabinet_id as thing_id,
+    located.label as name,
+    located.insee_code,
+    located.insee_code_quality,
     commune.commune_name,
-    cabinet.longitude,
-    cabinet.latitude,
-    cabinet.control_mode,
-    cabinet.cut_from,
-    cabinet.cut_to,
-    cabinet.subscribed_power_kva,
-    cabinet.installed_date,
+    located.longitude,
+    located.latitude,
+    located.control_mode,
+    located.cut_from,
+    located.cut_to,
+    located.subscribed_power_kva,
+    located.installed_date,
     coalesce(fed.light_point_count, 0) as light_point_count,
     coalesce(fed.rated_power_w, 0) as rated_power_w,
-    cabinet.source_file,
-    cabinet.source_sha256,
-    cabinet.source_row
-from cabinet
-left join fed on cabinet.cabinet_id = fed.cabinet_id
-left join commune on cabinet.insee_code = commune.insee_code
+    located.source_file,
+    located.source_sha256,
+    located.source_row
+from located
+left join fed on located.cabinet_id = fed.cabinet_id
+left join commune on located.insee_code = commune.insee_code

@@ -2,21 +2,30 @@ with site as (
     select * from {{ ref('stg_traffic_counts__site') }}
 ),
 
+contour as (
+    select * from {{ ref('commune_contour') }}
+),
+
 commune as (
     select * from {{ ref('commune') }}
+),
+
+located as (
+    {{ with_commune('site') }}
 )
 
 select
-    site.site_id,
-    site.parent_site_id,
-    site.site_name,
-    site.insee_code,
+    located.site_id,
+    located.parent_site_id,
+    located.site_name,
+    located.insee_code,
+    located.insee_code_quality,
     commune.commune_name,
-    site.longitude,
-    site.latitude,
-    site.infrastructure_type,
-    site.source_file,
-    site.source_sha256,
-    site.source_row
-from site
-left join commune on site.insee_code = commune.insee_code
+    located.longitude,
+    located.latitude,
+    located.infrastructure_type,
+    located.source_file,
+    located.source_sha256,
+    located.source_row
+from located
+left join commune on located.insee_code = commune.insee_code

@@ -56,6 +56,8 @@ select
     coalesce(feed_info.feed_end_date, span.last_date) as last_date,
     feed_info.feed_version,
     feed_info.publisher_name,
+    feed_info.publisher_url,
+    feed_info.lang,
     trip.trip_count,
     row_number() over (order by trip.published_time desc, trip.feed_id desc) = 1 as is_last
 from trip

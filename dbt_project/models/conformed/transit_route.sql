@@ -34,6 +34,8 @@ select
     latest.route_id,
     latest.short_name,
     latest.long_name,
+    latest.route_description,
+    latest.route_type::integer as route_type,
     -- Extended modes of the specification are hundreds of the kind they refine.
     case
         when latest.route_type = 0 or latest.route_type // 100 = 9 then 'tram'
@@ -47,6 +49,9 @@ select
     end as transport_mode,
     upper(latest.colour) as colour,
     upper(latest.text_colour) as text_colour,
+    latest.sort_order::integer as sort_order,
+    latest.route_url,
+    latest.agency_id,
     coalesce(agency.agency_name, sole_agency.agency_name) as agency_name,
     latest.feed_id,
     latest.is_last as is_in_last_feed,

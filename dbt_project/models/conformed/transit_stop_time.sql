@@ -30,8 +30,13 @@ select
     stop_id,
     (3600 * arrival[1] + 60 * arrival[2] + arrival[3])::integer as arrival_s,
     (3600 * departure[1] + 60 * departure[2] + departure[3])::integer as departure_s,
+    stop_headsign,
+    pickup_type::integer as pickup_type,
+    drop_off_type::integer as drop_off_type,
     coalesce(pickup_type, 0) <> 1 as can_board,
     coalesce(drop_off_type, 0) <> 1 as can_alight,
+    timepoint = 1 as is_timepoint,
+    shape_distance,
     source_file,
     source_sha256,
     source_row

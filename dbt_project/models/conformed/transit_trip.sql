@@ -27,6 +27,7 @@ select
     trip.route_id,
     trip.service_id,
     trip.headsign,
+    trip.trip_short_name,
     trip.direction_id,
     trip.block_id,
     trip.shape_id,
@@ -34,6 +35,10 @@ select
         when 1 then true
         when 2 then false
     end as is_wheelchair_accessible,
+    case trip.bikes_allowed
+        when 1 then true
+        when 2 then false
+    end as is_bike_allowed,
     course.first_departure_s,
     course.last_arrival_s,
     coalesce(course.stop_count, 0) as stop_count,

@@ -2,6 +2,10 @@ with measurement as (
     select * from {{ ref('stg_waste_bins__measurement') }}
 ),
 
+contour as (
+    select * from {{ ref('commune_contour') }}
+),
+
 commune as (
     select * from {{ ref('commune') }}
 ),
@@ -21,21 +25,26 @@ latest as (
         arg_max(source_file, measure_time) as source_file
     from measurement
     group by bin_id
+),
+
+located as (
+    {{ with_commune('latest') }}
 )
 
 select
-    latest.bin_id,
-    'waste_bins:' || latest.bin_id as thing_id,
-    latest.bin_name,
-    latest.waste_stream,
-    latest.capacity_l,
-    latest.insee_code,
+    located.bin_id,
+    'waste_bins:' || located.bin_id as thing_id,
+    located.bin_name,
+    located.waste_stream,
+    located.capacity_l,
+    located.insee_code,
+    located.insee_code_quality,
     commune.commune_name,
-    latest.longitude,
-    latest.latitude,
-    latest.first_measure_time,
-    latest.last_measure_time,
-    latest.last_fill_level_pct,
-    latest.source_file
-from latest
-left join commune on latest.insee_code = commune.insee_code
+    located.longitude,
+    located.latitude,
+    located.first_measure_time,
+    located.last_measure_time,
+    located.last_fill_level_pct,
+    located.source_file
+from located
+left join commune on located.insee_code = commune.insee_code

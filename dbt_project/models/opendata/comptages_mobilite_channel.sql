@@ -52,7 +52,7 @@ select
     measured.first_time as started_at,
     null::timestamptz as ended_at,
     measured.last_time as last_updated_at,
-    3600 as time_step,
+    3600::double as time_step,
     null::varchar as provider_portal_url
 from measured
 inner join mode on measured.traffic_mode = mode.traffic_mode

@@ -15,7 +15,12 @@ location as (
 select
     case when thing.is_registered then 'BAT-' else 'PDL-' end || left(sha256(thing.native_id), 10) as batiment_id,
     thing.name as batiment_nom,
-    thing.use as usage,
+    case
+        when thing.use is null or thing.use in (
+            'atelier', 'bureaux', 'gymnase', 'mairie', 'médiathèque', 'piscine', 'salle polyvalente', 'école'
+        ) then thing.use
+        else 'autre'
+    end as usage,
     location.insee_code as code_insee,
     location.commune_name as commune_nom,
     location.longitude,

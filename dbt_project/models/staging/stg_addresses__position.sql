@@ -15,9 +15,9 @@ newest_list as (
 select
     uid,
     interop_key,
-    ban_commune_id,
-    ban_street_id,
     -- versions 1.2 and 1.3 have the three in one cell
+    coalesce(ban_commune_id, nullif(regexp_extract(uid, '@c:([0-9a-f-]{36})', 1), '')) as ban_commune_id,
+    coalesce(ban_street_id, nullif(regexp_extract(uid, '@[vt]:([0-9a-f-]{36})', 1), '')) as ban_street_id,
     coalesce(ban_address_id, nullif(regexp_extract(uid, '@a:([0-9a-f-]{36})', 1), '')) as ban_address_id,
     insee_code,
     commune_name,

@@ -14,6 +14,7 @@ select
     lamp_type,
     luminaire,
     power_w,
+    colour_temperature_k,
     height_m,
     street,
     insee_code,
