@@ -61,6 +61,24 @@ class CardTable(_Frozen):
         return self
 
 
+class Archive(_Frozen):
+    """One file more, `<name>.zip`, with every table as a member: the form that a format of several files asks for.
+
+    Members are named after their table, with an underscore for a hyphen, followed by `member_suffix`; `date_format` is
+    how dates are written in them (strftime). `specification` is the address of what the archive conforms to.
+    """
+
+    name: Identifier
+    member_suffix: Annotated[str, StringConstraints(pattern=r"^\.[a-z]+$")]
+    date_format: str
+    title: Annotated[str, Field(min_length=5)]
+    specification: Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
+
+    def member(self, table: str) -> str:
+        """Name of the member that holds one table."""
+        return table.replace("-", "_") + self.member_suffix
+
+
 class Card(_Frozen):
     """Everything about a published dataset that is said by people and not found in the data."""
 
@@ -74,8 +92,10 @@ class Card(_Frozen):
     frequency: Frequency
     standard: str
     owner: str
-    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    # none for what is said of the platform itself
+    sources: tuple[str, ...]
     tables: Annotated[tuple[CardTable, ...], Field(min_length=1)]
+    archive: Archive | None = None
     rules: AuditRules = AuditRules()
     methodology: Annotated[str, Field(min_length=1)]
 
@@ -129,7 +149,7 @@ def read_card(path: Path) -> Card:
         CardError: when a field is missing or malformed, or the file is not named after its id.
     """
     try:
-        card = Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        card = Card.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     except yaml.YAMLError as error:
         msg = f"{path}: not valid YAML: {error}"
         raise CardError(msg) from error

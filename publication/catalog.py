@@ -210,15 +210,14 @@ class _Catalogue:
         from rdflib import Literal, URIRef
 
         card, base, form = entry.card, self.territory.base, FORMATS[file.format]
-        table = entry.standard.table(file.table)
         node = URIRef(f"{base}/id/distribution/{card.id}/{file.name}")
         kind = self._typed(f"{EU}file-type/{form.eu}", "dct:IMT")
         self._add(kind, None, [("rdfs:label", Literal(form.eu))])
         size = Literal(str(file.bytes), datatype=self._iri("xsd:nonNegativeInteger"))
         self._add(node, "dcat:Distribution", [
             ("dct:identifier", Literal(str(node))),
-            ("dct:title", self._fr(f"{table.title} ({form.label})")),
-            ("dct:description", self._fr(f"{table.description} Format {form.label} : {form.use}.")),
+            ("dct:title", self._fr(f"{entry.title(file)} ({form.label})")),
+            ("dct:description", self._fr(f"{entry.description(file)} Format {form.label} : {form.use}.")),
             ("dct:language", self.french),
             ("dct:license", self.terms),
             ("dct:issued", self._time(entry.published.issued)),
@@ -234,7 +233,7 @@ class _Catalogue:
             ("dcatap:availability", self._concept(
                 f"{EU}planned-availability/STABLE", f"{EU}planned-availability", "stable"
             )),
-            ("spdx:checksum", self._node(f"{card.id}-checksum-{file.table}-{file.format}", None, [
+            ("spdx:checksum", self._node(f"{card.id}-checksum-{file.table or 'archive'}-{file.format}", None, [
                 ("spdx:algorithm", self._iri("spdx:checksumAlgorithm_sha256")),
                 ("spdx:checksumValue", Literal(file.sha256)),
             ])),
@@ -243,11 +242,13 @@ class _Catalogue:
         return node
 
     def _conforms_to(self, entry: Entry, file: PublishedFile) -> URIRef:
-        """Exactly one: the official schema for the CSV it describes, else our own schema file.
+        """Exactly one: the official schema for the format it describes, else our own schema file.
 
-        Validators run the official schema on whatever claims it, and would fail on Parquet or GeoJSON.
+        Validators run the official schema on whatever claims it, and would fail on the other formats.
         """
-        official = entry.standard.schema_iri(file.table) if file.format == "csv" else None
+        if entry.card.archive and not file.table:
+            return self._typed(entry.card.archive.specification, "dct:Standard")
+        official = entry.standard.schema_iri(file.table) if entry.standard.describes(file.format) else None
         own = f"{self.territory.base}/{entry.card.folder}/{schema_file(entry.card, file.table)}"
         return self._typed(official or own, "dct:Standard")
 

@@ -17,15 +17,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lake.engine import extension_path
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import date
     from pathlib import Path
 
     import duckdb
 
+    from publication.card import Archive
     from publication.vocabulary import FileFormat
     from quality.standard import Field, TableStandard
 
@@ -35,6 +42,10 @@ FORM = 1
 # A row group is what a reader fetches over HTTP to answer one range of keys: about 1 MB of telemetry, compressed.
 ROW_GROUP_ROWS = 100_000
 GEOJSON_BATCH_ROWS = 10_000
+
+# What a member of an archive says of itself, always the same: the first day a ZIP knows, a file that all may read.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+_PLAIN_FILE = 0o100644 << 16
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 _ACCEPTED: dict[str, set[str]] = {
@@ -62,11 +73,19 @@ class TableExport:
     coordinates: tuple[str, str] | None = None  # (longitude, latitude) columns
     temporal: str | None = None  # column that says when
     zone: str = "Europe/Paris"  # of the days in `temporal`, when that column holds instants
+    # Nulls stay out of the GeoJSON: where a national JSON Schema types its properties, null is of no such type.
+    sparse: bool = False
 
     @property
     def formats(self) -> tuple[FileFormat, ...]:
         """The formats this table is published in."""
-        return ("csv", "parquet") if self.coordinates is None else ("csv", "parquet", "geojson")
+        return ("csv", "parquet") if self.coordinates is None and self.place is None else ("csv", "parquet", "geojson")
+
+    @property
+    def place(self) -> Field | None:
+        """The column that holds a place in itself, a geometry rather than a point when there are both."""
+        found = [f for f in self.table.fields if f.type in ("geometry", "geopoint")]
+        return min(found, key=lambda f: f.type != "geometry", default=None)
 
 
 @dataclass(frozen=True)
@@ -92,9 +111,10 @@ def fingerprint(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
         found = con.execute(f"SELECT count(*), sum(hash({names})), bit_xor(hash({names})) FROM ({select})").fetchone()
     except duckdb.Error as error:
         raise _unreadable(export, error) from error
-    recipe = [FORM, ROW_GROUP_ROWS, duckdb.__version__, select, export.sort, export.coordinates, export.temporal]
+    shape = [export.sort, export.coordinates, export.temporal, export.sparse]
+    recipe = [FORM, ROW_GROUP_ROWS, duckdb.__version__, select, *shape]
     csv = [_csv_value(field, export) for field in export.table.fields]
-    text = json.dumps([recipe, csv, export.stem, found], default=str)
+    text = json.dumps([recipe, csv, export.table.delimiter, export.stem, found], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -110,26 +130,84 @@ def write(con: duckdb.DuckDBPyConnection, export: TableExport, folder: Path) -> 
     files: dict[FileFormat, Path] = {name: folder / f"{export.stem}.{name}" for name in export.formats}
     parquet = files["parquet"]
     source = f"read_parquet({_literal(str(parquet))})"
-    ordered = con.execute("SELECT current_setting('preserve_insertion_order')").fetchone()
     try:
-        # Without it DuckDB may write batches as they come, and equal rows would give different bytes.
-        con.execute("SET preserve_insertion_order = true")
-        con.execute(
-            f"COPY ({_select(con, export)} ORDER BY {_order(export)}) TO {_literal(str(parquet))} "
-            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-        )
-        values = ", ".join(f"{_csv_value(f, export)} AS {_quote(f.name)}" for f in export.table.fields)
-        con.execute(
-            f"COPY (SELECT {values} FROM {source}) TO {_literal(str(files['csv']))} "
-            "(FORMAT csv, HEADER true, DELIMITER ',', QUOTE '\"', ESCAPE '\"', NULLSTR '')"
-        )
-        if export.coordinates is not None:
-            _write_geojson(con, export, source, files["geojson"])
+        with _in_order(con):
+            con.execute(
+                f"COPY ({_select(con, export)} ORDER BY {_order(export)}) TO {_literal(str(parquet))} "
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+            )
+            values = [(field, _csv_value(field, export)) for field in export.table.fields]
+            _write_csv(con, source, values, files["csv"], export.table.delimiter)
+            if "geojson" in files:
+                _write_geojson(con, export, source, files["geojson"])
         return Exported(_count(con, source), files, _days(con, export, source))
     except duckdb.Error as error:
         raise _unreadable(export, error) from error
+
+
+def write_archive(
+    con: duckdb.DuckDBPyConnection, written: Sequence[tuple[TableExport, Exported]], archive: Archive, folder: Path
+) -> Path:
+    """Write `<name>.zip` of tables that `write` has written, the same bytes for the same rows.
+
+    Members have the published values as CSV does; texts are not made safe for spreadsheets, as readers of such an
+    archive are programs.
+
+    Raises:
+        ExportError: when a table cannot be read back.
+    """
+    import duckdb
+
+    target, member = folder / f"{archive.name}.zip", folder / f"{archive.name}.member"
+    with zipfile.ZipFile(target, "w") as bundle:
+        for export, exported in written:
+            source = f"read_parquet({_literal(str(exported.files['parquet']))})"
+            values = [(field, _member_value(field, export, archive)) for field in export.table.fields]
+            try:
+                with _in_order(con):
+                    _write_csv(con, source, values, member, ",")
+            except duckdb.Error as error:
+                raise _unreadable(export, error) from error
+            entry = zipfile.ZipInfo(archive.member(export.table.name), _NO_TIME)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, _PLAIN_FILE
+            with member.open("rb") as content, bundle.open(entry, "w") as out:
+                shutil.copyfileobj(content, out)
+    member.unlink(missing_ok=True)
+    return target
+
+
+@contextmanager
+def _in_order(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Rows are written as they are read: else DuckDB may write batches as they come, and equal rows differ in bytes."""
+    kept = con.execute("SELECT current_setting('preserve_insertion_order')").fetchone()
+    con.execute("SET preserve_insertion_order = true")
+    try:
+        yield
     finally:
-        con.execute(f"SET preserve_insertion_order = {str(bool(ordered and ordered[0])).lower()}")
+        con.execute(f"SET preserve_insertion_order = {str(bool(kept and kept[0])).lower()}")
+
+
+def _write_csv(
+    con: duckdb.DuckDBPyConnection, source: str, values: Sequence[tuple[Field, str]], path: Path, delimiter: str
+) -> None:
+    """Rows of `source` as CSV, each field by the SQL of its text."""
+    columns = ", ".join(f"{text} AS {_quote(field.name)}" for field, text in values)
+    con.execute(
+        f"COPY (SELECT {columns} FROM {source}) TO {_literal(str(path))} "
+        f"(FORMAT csv, HEADER true, DELIMITER '{delimiter}', QUOTE '\"', ESCAPE '\"', NULLSTR '')"
+    )
+
+
+def _member_value(field: Field, export: TableExport, archive: Archive) -> str:
+    """SQL of the text that stands for a published value in a member of an archive."""
+    name = _quote(field.name)
+    match field.type:
+        case "date":
+            return f"strftime({name}, {_literal(archive.date_format)})"
+        case "string":
+            return name
+        case _:
+            return _csv_value(field, export)
 
 
 def _unreadable(export: TableExport, error: Exception) -> ExportError:
@@ -239,15 +317,11 @@ def _safe_text(field: Field, name: str, table: TableStandard) -> str:
 
 def _write_geojson(con: duckdb.DuckDBPyConnection, export: TableExport, source: str, path: Path) -> None:
     """One feature a row, a line each; a row without a place has a null geometry (RFC 7946, 3.2)."""
-    if export.coordinates is None:
-        return
-    longitude, latitude = (_quote(name) for name in export.coordinates)
-    properties = ", ".join(f"{_literal(f.name)}, {_json_value(f)}" for f in export.table.fields)
-    geometry = (
-        f"CASE WHEN {longitude} IS NOT NULL AND {latitude} IS NOT NULL "
-        f"THEN json_object('type', 'Point', 'coordinates', json_array({longitude}, {latitude})) END"
-    )
-    feature = f"json_object('type', 'Feature', 'geometry', {geometry}, 'properties', json_object({properties}))"
+    told = [f for f in export.table.fields if f.type != "geometry"]
+    properties = f"json_object({', '.join(f'{_literal(f.name)}, {_json_value(f)}' for f in told)})"
+    if export.sparse:
+        properties = f"json_merge_patch('{{}}', {properties})"  # RFC 7396: a null removes the member
+    feature = f"json_object('type', 'Feature', 'geometry', {_json_geometry(con, export)}, 'properties', {properties})"
     reader = con.execute(f"SELECT ({feature})::VARCHAR AS feature FROM {source}").to_arrow_reader(GEOJSON_BATCH_ROWS)
     with path.open("w", encoding="utf-8", newline="\n") as out:
         out.write('{"type":"FeatureCollection","features":[')
@@ -259,8 +333,26 @@ def _write_geojson(con: duckdb.DuckDBPyConnection, export: TableExport, source: 
         out.write("\n]}\n")
 
 
+def _json_geometry(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
+    """SQL of a row's GeoJSON geometry, NULL for a row without a place."""
+    place = export.place
+    if place is not None and place.type == "geometry":
+        con.execute(f"LOAD {_literal(extension_path('spatial'))}")
+        return f"ST_AsGeoJSON(ST_GeomFromText({_quote(place.name)}))"
+    if place is not None and export.coordinates is None:
+        name = _quote(place.name)
+        return f"CASE WHEN {name} IS NOT NULL THEN json_object('type', 'Point', 'coordinates', {name}::JSON) END"
+    longitude, latitude = (_quote(name) for name in export.coordinates or ())
+    return (
+        f"CASE WHEN {longitude} IS NOT NULL AND {latitude} IS NOT NULL "
+        f"THEN json_object('type', 'Point', 'coordinates', json_array({longitude}::DOUBLE, {latitude}::DOUBLE)) END"
+    )
+
+
 def _json_value(field: Field) -> str:
-    """SQL of a value in GeoJSON properties: numbers and booleans as such, dates and instants in their CSV form."""
+    """SQL of a value in GeoJSON properties: numbers, booleans, lists as such, dates and instants in their CSV form."""
+    if field.type == "array":
+        return f"{_quote(field.name)}::JSON"
     return _iso(field) if field.type in ("date", "datetime") else _quote(field.name)
 
 

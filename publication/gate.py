@@ -1,19 +1,21 @@
 """The gate: audit what would be published, and only then let it become current.
 
-Belongs here: which relations a dataset is audited on, the record in ops.audit, and the promotion of candidates. Does
-not: what is checked (quality/), how candidates work (lake/candidate.py), or the published files (publish.py).
+Belongs here: which relations a dataset is audited on, whether it may be published at all, the record in ops.audit, and
+the promotion of candidates. Does not: what is checked (quality/), how candidates work (lake/candidate.py), or the
+published files (publish.py).
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ingestion.contract import SourceContract, load_contracts
 from lake import candidate, engine, ops, table
-from quality.audit import Check, Verdict, audit
+from quality.audit import Check, LastVersion, NewDays, SourceState, Verdict, audit
 from quality.standard import load_standard
 
 if TYPE_CHECKING:
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def run_gate(
-    cards: Sequence[Card], *, run_id: str, refused: Mapping[str, Sequence[str]] | None = None
+    cards: Sequence[Card],
+    *,
+    run_id: str,
+    refused: Mapping[str, Sequence[str]] | None = None,
+    upstream: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, Verdict]:
     """Audit each dataset on its candidates (or its current tables when nothing waits), and promote what is good.
 
@@ -34,36 +40,66 @@ def run_gate(
         cards: the datasets.
         run_id: recorded with the verdicts.
         refused: reasons, in French, by id of the datasets whose new data did not come as far as their audit: they fail.
+        upstream: ids of the sources each gold model is made from, by model, besides those that its card names.
 
     Returns:
         The verdict of each dataset whose tables exist, by dataset id.
     """
     verdicts: dict[str, Verdict] = {}
+    contracts: dict[str, list[SourceContract]] = {}
+    for contract in load_contracts():
+        contracts.setdefault(contract.id, []).append(contract)
     with engine.connect() as con:
         candidate.attach(con)
-        last = _last_rows(con)
+        rows, newest = _last_rows(con), _newest_files(con)
         for card in cards:
-            if reasons := (refused or {}).get(card.id):
-                verdicts[card.id] = _refusal(card, reasons)
-                continue
-            relations = _relations(card)
-            if relations is None:
-                continue
-            verdict = audit(
-                card.id, load_standard(card.standard), relations, card.rules, con, last_rows=last.get(card.id)
-            )
-            verdicts[card.id] = verdict
+            made_from = {s: contracts[s] for s in sorted(_sources(card, upstream or {})) if s in contracts}
+            if stopped := _stopped(card, (refused or {}).get(card.id, ()), made_from):
+                verdicts[card.id] = stopped
+            elif (relations := _relations(card)) is not None:
+                verdicts[card.id] = audit(
+                    card.id,
+                    load_standard(card.standard),
+                    relations,
+                    card.rules,
+                    con,
+                    last=LastVersion(rows.get(card.id, {}), _last_relations(card)),
+                    new_days=_new_days(card),
+                    sources=tuple(
+                        SourceState(s, newest.get(s), contracts[s][0].late_after)
+                        for s in card.sources
+                        if s in contracts
+                    ),
+                )
     for card in cards:
         if card.id in verdicts:
             _record(card, verdicts[card.id], _promote(card, verdicts[card.id]), run_id)
     return verdicts
 
 
-def _refusal(card: Card, reasons: Sequence[str]) -> Verdict:
-    """The verdict on data that was stopped before its audit."""
+def _sources(card: Card, upstream: Mapping[str, Collection[str]]) -> set[str]:
+    return {*card.sources, *(source for part in card.tables for source in upstream.get(part.model, ()))}
+
+
+def _stopped(card: Card, reasons: Sequence[str], made_from: Mapping[str, Sequence[SourceContract]]) -> Verdict | None:
+    """The verdict on data that may not be published, or was stopped, before its audit."""
     tables = ", ".join(part.name for part in card.tables)
-    checks = (Check("model", tables, None, "error", passed=False, observed=text, message=text) for text in reasons)
-    return Verdict(card.id, "failed", {}, tuple(checks))
+    found = [("model", reason) for reason in reasons] + [("legal", reason) for reason in _forbidden(made_from)]
+    checks = [Check(rule, tables, None, "error", passed=False, observed=text, message=text) for rule, text in found]
+    return Verdict(card.id, "failed", {}, tuple(checks)) if checks else None
+
+
+def _forbidden(made_from: Mapping[str, Sequence[SourceContract]]) -> Iterator[str]:
+    """Why nothing made from some sources may be published."""
+    for source, contracts in made_from.items():
+        ban = next((c for c in contracts if c.legal.confidential or not c.legal.reuse), None)
+        if ban is not None:
+            reason = "est confidentielle" if ban.legal.confidential else "ne permet pas la réutilisation"
+            place = f"ingestion/contracts/{ban.domain}/{ban.id}.yml, `legal`"
+            yield (
+                f"Droit de publier : la source {source} ({ban.title}) {reason} selon son contrat ({place}). Rien de ce "
+                "qui en dérive n'est publié ; retirer la source du jeu de données, ou faire corriger le contrat."
+            )
 
 
 def _relations(card: Card) -> dict[str, str] | None:
@@ -77,6 +113,30 @@ def _relations(card: Card) -> dict[str, str] | None:
         else:
             return None
     return relations
+
+
+def _last_relations(card: Card) -> dict[str, str]:
+    """What was promoted last, of each table for which a candidate waits."""
+    waiting = [part for part in card.tables if candidate.find("gold", part.model) is not None]
+    return {part.name: part.relation for part in waiting if table.exists("gold", part.model)}
+
+
+def _new_days(card: Card) -> dict[str, NewDays]:
+    """The days at stake of each table of which only some days were built again."""
+    found = {part: candidate.find("gold", part.model) for part in card.tables}
+    return {
+        part.name: NewDays(waiting.relation(), waiting.day_column)
+        for part, waiting in found.items()
+        if waiting is not None and waiting.day_column is not None and table.exists("gold", part.model)
+    }
+
+
+def _newest_files(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Time of the newest file of each source that was loaded."""
+    if not table.exists("ops", "ingest_file"):
+        return {}
+    query = "SELECT source, max(file_time) FROM ops.ingest_file WHERE status <> 'held' GROUP BY source"
+    return dict(con.execute(query).fetchall())
 
 
 def _promote(card: Card, verdict: Verdict) -> dict[str, int | None]:

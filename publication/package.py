@@ -67,13 +67,12 @@ def datapackage(entry: Entry, territory: Territory) -> bytes:
 
 def _resource(entry: Entry, file: PublishedFile) -> dict[str, Any]:
     card, form = entry.card, FORMATS[file.format]
-    table = entry.standard.table(file.table)
-    stem = card.stem(file.table)
+    stem = card.stem(file.table) if file.table else card.id
     resource: dict[str, Any] = {
         "name": stem if file.format == "csv" else f"{stem}-{file.format}",
         "path": file.name,
-        "title": f"{table.title} ({form.label})",
-        "description": table.description,
+        "title": f"{entry.title(file)} ({form.label})",
+        "description": entry.description(file),
         "format": file.format,
         "mediatype": form.media_type,
         "bytes": file.bytes,
@@ -85,9 +84,15 @@ def _resource(entry: Entry, file: PublishedFile) -> dict[str, Any]:
     return resource | {
         "profile": "tabular-data-resource",
         "type": "table",
-        "description": f"{table.description} {FORMULA_NOTE}",
+        "description": f"{entry.description(file)} {FORMULA_NOTE}",
         "encoding": "utf-8",
-        "dialect": {"delimiter": ",", "lineTerminator": "\n", "quoteChar": '"', "doubleQuote": True, "header": True},
+        "dialect": {
+            "delimiter": entry.standard.table(file.table).delimiter,
+            "lineTerminator": "\n",
+            "quoteChar": '"',
+            "doubleQuote": True,
+            "header": True,
+        },
         "schema": _table_schema(card, entry.standard, file.table),
     }
 

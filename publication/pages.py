@@ -52,9 +52,12 @@ _TYPES = {
     "boolean": "vrai ou faux",
     "date": "date",
     "datetime": "date et heure (UTC)",
+    "array": "liste (JSON)",
+    "geopoint": "[longitude,latitude]",
+    "geometry": "géométrie (WKT)",
 }
 # UCUM codes as people write them
-_UNITS = {"m3": "m³", "deg": "°", "1": "sans unité", "Cel": "°C", "m3/h": "m³/h"}
+_UNITS = {"m3": "m³", "deg": "°", "1": "sans unité", "Cel": "°C", "m3/h": "m³/h", "m3/km": "m³/km"}
 _NARROW, _FIXED = "\u202f", "\u00a0"  # no-break spaces: between thousands, before a unit
 
 
@@ -84,6 +87,7 @@ def render(territory: Territory, entries: Sequence[Entry], locate: Callable[[Pub
             root="../../",
             entry=entry,
             sheets=[_sheet(entry, table.name, locate) for table in entry.card.tables],
+            archives=[file for file in entry.published.files if not file.table],
             sources=[sources[name] for name in entry.card.sources if name in sources],
             formula_note=FORMULA_NOTE,
             linked_data=_linked_data(entry, territory, shared["licence"]),
@@ -95,10 +99,12 @@ def render(territory: Territory, entries: Sequence[Entry], locate: Callable[[Pub
 def _sheet(entry: Entry, name: str, locate: Callable[[PublishedFile], Path]) -> Sheet:
     files = tuple(file for file in entry.published.files if file.table == name)
     shown = next(file for file in files if file.format == "csv")
+    standard = entry.standard.table(name)
     with locate(shown).open(encoding="utf-8", newline="") as stream:
-        preview = tuple(tuple(row) for row in islice(csv.reader(stream), 1, PREVIEW_ROWS + 1))
+        rows = csv.reader(stream, delimiter=standard.delimiter)
+        preview = tuple(tuple(row) for row in islice(rows, 1, PREVIEW_ROWS + 1))
     return Sheet(
-        standard=entry.standard.table(name),
+        standard=standard,
         rows=shown.rows,
         files=files,
         schema=schema_file(entry.card, name),

@@ -23,8 +23,9 @@ from lake.engine import attach_table, connect
 from lake.home import publication_dir
 from lake.table import exists
 from publication import catalog, package, pages, tree
-from publication.export import Exported, ExportError, TableExport, fingerprint, write
+from publication.export import Exported, ExportError, TableExport, fingerprint, write, write_archive
 from publication.state import (
+    CheckedRule,
     Entry,
     FailedCheck,
     LastAudit,
@@ -154,13 +155,16 @@ class _Run:
         standard = load_standard(card.standard)
         exports = [_table_export(card, standard, table.name, self.territory) for table in card.tables]
         try:
-            digest = hashlib.sha256("".join(fingerprint(self.con, e) for e in exports).encode()).hexdigest()
+            recipe = [fingerprint(self.con, e) for e in exports]
+            recipe += [card.archive.model_dump_json()] if card.archive else []
+            digest = hashlib.sha256("".join(recipe).encode()).hexdigest()
             if prior is not None and prior.fingerprint == digest and self._has_files(prior):
                 return _Draft(Outcome(card.id, "unchanged", prior.version), prior.model_copy(update={"audit": audit}))
             written = [(e, write(self.con, e, self.scratch)) for e in exports]
+            bundle = write_archive(self.con, written, card.archive, self.scratch) if card.archive else None
         except ExportError as error:
             return self._keep(card, prior, None, "held", str(error))
-        return self._version(card, prior, audit, digest, written)
+        return self._version(card, prior, audit, digest, written, bundle)
 
     def _version(
         self,
@@ -169,27 +173,30 @@ class _Run:
         audit: LastAudit,
         digest: str,
         written: Sequence[tuple[TableExport, Exported]],
+        bundle: Path | None,
     ) -> _Draft:
         """The dataset with the files just written: a new version if, and only if, a file's bytes changed."""
         old = {file.path: file for file in prior.files} if prior is not None else {}
         fresh: dict[str, tree.NewFile] = {}
         files: list[PublishedFile] = []
-        for export, exported in written:
-            for form, path in exported.files.items():
-                target, new = f"{card.folder}/{path.name}", tree.from_path(path)
-                fresh[target] = new
-                same = target in old and old[target].sha256 == new.sha256
-                files.append(
-                    PublishedFile(
-                        path=target,
-                        table=export.table.name,
-                        format=form,
-                        sha256=new.sha256,
-                        bytes=new.bytes,
-                        rows=exported.rows,
-                        modified=old[target].modified if same else self.moment,
-                    )
+        made = [(e.table.name, x.rows, form, path) for e, x in written for form, path in x.files.items()]
+        if bundle is not None:
+            made.append(("", sum(x.rows for _, x in written), "zip", bundle))
+        for table, rows, form, path in made:
+            target, new = f"{card.folder}/{path.name}", tree.from_path(path)
+            fresh[target] = new
+            same = target in old and old[target].sha256 == new.sha256
+            files.append(
+                PublishedFile(
+                    path=target,
+                    table=table,
+                    format=form,
+                    sha256=new.sha256,
+                    bytes=new.bytes,
+                    rows=rows,
+                    modified=old[target].modified if same else self.moment,
                 )
+            )
         changed = {f.path: f.sha256 for f in files} != {f.path: f.sha256 for f in old.values()}
         # past every version ever recorded: the tree may have been restored from an older backup
         highest = max((v for name, v in self.versions if name == card.id), default=0)
@@ -227,7 +234,29 @@ class _Run:
             FailedCheck(what=_subject(check), severity=check.severity, rows=check.unexpected_rows)
             for check in verdict.failures
         )
-        return LastAudit(status=verdict.status, checks=len(verdict.checks), failed=failed, refused_since=since)
+        return LastAudit(
+            status=verdict.status,
+            checks=len(verdict.checks),
+            failed=failed,
+            refused_since=since,
+            rules=_rules(verdict.checks),
+        )
+
+
+def _rules(checks: Sequence[Check]) -> tuple[CheckedRule, ...]:
+    """What was asked, by the name a rule has for people, in the order it was asked."""
+    by_label: dict[str, list[Check]] = {}
+    for check in checks:
+        by_label.setdefault(check.message.split(" (table ", 1)[0], []).append(check)
+    return tuple(
+        CheckedRule(
+            label=label,
+            checks=len(found),
+            errors=sum(not c.passed and c.severity == "error" for c in found),
+            warnings=sum(not c.passed and c.severity == "warning" for c in found),
+        )
+        for label, found in by_label.items()
+    )
 
 
 def _files(
@@ -261,6 +290,7 @@ def _table_export(card: Card, standard: Standard, name: str, territory: Territor
         coordinates=table.coordinates,
         temporal=table.temporal,
         zone=territory.time_zone,
+        sparse=standard.describes("geojson"),
     )
 
 

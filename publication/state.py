@@ -31,7 +31,7 @@ class _Frozen(BaseModel):
 
 
 class PublishedFile(_Frozen):
-    """One data file: its path in the tree, what it holds, and since when."""
+    """One data file: its path in the tree, the table it holds ('' for an archive of all of them), and since when."""
 
     path: str
     table: str
@@ -55,6 +55,15 @@ class FailedCheck(_Frozen):
     rows: int
 
 
+class CheckedRule(_Frozen):
+    """A rule the newest audit asked, on however many columns, and how many of these checks did not pass."""
+
+    label: str
+    checks: int
+    errors: int = 0
+    warnings: int = 0
+
+
 class LastAudit(_Frozen):
     """Outcome of the newest audit. It has no time of its own: an audit that finds the same changes nothing."""
 
@@ -62,6 +71,7 @@ class LastAudit(_Frozen):
     checks: int
     failed: tuple[FailedCheck, ...]
     refused_since: datetime | None = None  # first of the refusals in a row
+    rules: tuple[CheckedRule, ...] = ()
 
 
 class PublishedDataset(_Frozen):
@@ -117,3 +127,14 @@ class Entry:
     card: Card
     standard: Standard
     published: PublishedDataset
+
+    def title(self, file: PublishedFile) -> str:
+        """What a data file holds, as people say it."""
+        archive = self.card.archive
+        return archive.title if archive and not file.table else self.standard.table(file.table).title
+
+    def description(self, file: PublishedFile) -> str:
+        """The same in a sentence."""
+        if not file.table:
+            return "Toutes les tables du jeu de données, chacune dans un fichier de l'archive."
+        return self.standard.table(file.table).description

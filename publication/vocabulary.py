@@ -41,7 +41,7 @@ FREQUENCIES: dict[Frequency, str] = {
     "IRREG": "irrégulière",
 }
 
-FileFormat = Literal["csv", "parquet", "geojson"]
+FileFormat = Literal["csv", "parquet", "geojson", "zip"]
 
 
 class Format(NamedTuple):
@@ -64,6 +64,7 @@ FORMATS: dict[FileFormat, Format] = {
         "analyse de gros volumes (DuckDB, Python, R)",
     ),
     "geojson": Format("GEOJSON", "application/geo+json", "application/geo+json", "GeoJSON", "cartographie, WGS 84"),
+    "zip": Format("ZIP", "application/zip", "application/zip", "ZIP", "toutes les tables dans une seule archive"),
 }
 
 

@@ -7,16 +7,19 @@ Does not: the expectations (`suite`), what follows from a verdict (promotion, pu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
+from lake.engine import extension_path
 from quality.duckdb_bridge import BridgeError, Session, session
+from quality.expectation import OBSERVED, SWAPPED, SourceState, Surroundings
+from quality.personal import hidden
 from quality.rules import AuditRules
 from quality.standard import Severity, Standard
-from quality.suite import Surroundings, suite_for
+from quality.suite import suite_for
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-__all__ = ["AuditRules", "Check", "Status", "Verdict", "audit"]
+__all__ = ["AuditRules", "Check", "LastVersion", "NewDays", "SourceState", "Status", "Verdict", "audit"]
 
 Status = Literal["passed", "warned", "failed"]
 MAX_EXAMPLES = 5
@@ -68,6 +71,22 @@ class Verdict:
         return tuple(sorted((c for c in self.checks if not c.passed), key=lambda c: c.severity != "error"))
 
 
+@dataclass(frozen=True)
+class LastVersion:
+    """The last good version of a dataset: its rows by table, and its tables' relations where they can be read."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    relations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NewDays:
+    """Of a table by day, the rows that are new (anything that can follow FROM), and the column of their day."""
+
+    relation: str
+    day_column: str
+
+
 def audit(
     dataset: str,
     standard: Standard,
@@ -75,7 +94,9 @@ def audit(
     rules: AuditRules,
     con: duckdb.DuckDBPyConnection,
     *,
-    last_rows: Mapping[str, int] | None = None,
+    last: LastVersion | None = None,
+    new_days: Mapping[str, NewDays] | None = None,
+    sources: tuple[SourceState, ...] = (),
     now: datetime | None = None,
 ) -> Verdict:
     """Audit a dataset's tables, read through `con`; nothing is written, neither there nor on disk.
@@ -83,10 +104,12 @@ def audit(
     Args:
         dataset: id of the dataset, repeated in the verdict.
         standard: what the tables must be.
-        relations: for each table of the standard, what to read: anything that can follow FROM.
+        relations: for each table of the standard, what to read, whole: anything that can follow FROM.
         rules: what the dataset's card adds.
         con: the connection that sees the relations; used during the call, not closed.
-        last_rows: rows per table of the last published version, if there is one.
+        last: the last published version, if there is one.
+        new_days: for tables of which only some days are new, these; rules about single rows are asked of them alone.
+        sources: how fresh the dataset's sources are.
         now: the instant of the audit (aware), for freshness and future dates; the present by default.
 
     Raises:
@@ -100,11 +123,23 @@ def audit(
         msg = f"{dataset}: relations are given for {sorted(relations)}, standard `{standard.id}` has {sorted(tables)}"
         raise ValueError(msg)
     rules.check_against(standard)
-    around = Surroundings(relations, last_rows or {}, now or datetime.now(UTC))
+    if any(field.type == "geometry" for table in standard.tables for field in table.fields):
+        con.execute(f"LOAD '{extension_path('spatial')}'")
+    last, new_days = last or LastVersion(), new_days or {}
+    around = Surroundings(
+        relations,
+        last.rows,
+        now or datetime.now(UTC),
+        last=last.relations,
+        last_columns={table: frozenset(_columns(con, relation)) for table, relation in last.relations.items()},
+        day_columns={table: days.day_column for table, days in new_days.items()},
+        sources=sources,
+    )
     rows = {table: _count(con, relations[table]) for table in tables}
+    audited = dict(relations) | {table: days.relation for table, days in new_days.items()}
     with session(con) as opened:
         runs = [
-            _TableRun(opened, suite_for(standard.table(table), standard, rules, around), relations[table])
+            _TableRun(opened, suite_for(standard.table(table), standard, rules, around), audited[table])
             for table in tables
         ]
         checks = [check for run in runs for check in run.structure()]
@@ -115,6 +150,10 @@ def audit(
         }
         checks += [check for run in runs for check in run.content(unsound)]
     return Verdict(dataset, _status(checks), rows, tuple(checks))
+
+
+def _columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    return [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
 
 
 def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
@@ -135,7 +174,7 @@ class _TableRun:
     def __init__(self, opened: Session, suite: ExpectationSuite, relation: str) -> None:
         self._suite = suite
         self._batch: Batch = opened.batch(relation)
-        self._columns = [row[0] for row in opened.con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+        self._columns = _columns(opened.con, relation)
         self.missing: set[tuple[str, str]] = set()
 
     def structure(self) -> list[Check]:
@@ -217,6 +256,8 @@ def _check(result: ExpectationValidationResult) -> Check:
         message = f"{head} : conforme."
         return Check(**about, severity=meta["severity"], passed=True, observed="conforme", message=message)
     count, examples = _wrong_rows(result) if meta["counts"] else (0, ())
+    if meta["private"]:
+        examples = ()
     observed = _observed(result, count)
     shown = f" (exemples : {' ; '.join(examples)})" if examples else ""
     return Check(
@@ -234,7 +275,7 @@ def _wrong_rows(result: ExpectationValidationResult) -> tuple[int, tuple[str, ..
     """Number of wrong rows, and some of their values."""
     found: dict[str, Any] = result.result
     if "unexpected_rows_query" in _config(result).kwargs:
-        wrong = (found.get("details") or {}).get("unexpected_rows") or []
+        wrong = _unexpected_rows(result)
         names = str(_meta(result)["column"] or "").split(", ")
         values = [" / ".join(_text(v) for k, v in row.items() if k in names or names == [""]) for row in wrong]
         return int(found["observed_value"]), _distinct(values)
@@ -244,8 +285,13 @@ def _wrong_rows(result: ExpectationValidationResult) -> tuple[int, tuple[str, ..
     return 0, ()
 
 
+def _unexpected_rows(result: ExpectationValidationResult) -> list[dict[str, Any]]:
+    """Some of the rows that a query found, two hundred at most."""
+    return (result.result.get("details") or {}).get("unexpected_rows") or []
+
+
 def _text(value: Any) -> str:
-    text = "(absent)" if value is None else str(value)
+    text = "(absent)" if value is None else hidden(str(value))
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
@@ -260,13 +306,12 @@ def _observed(result: ExpectationValidationResult, count: int) -> str:
         return _column_difference(config.kwargs["column_list"], found["observed_value"])
     if rule == "type":
         return f"type {str(found['observed_value']).replace('_', ' ')}"
-    if config.type == "expect_table_row_count_to_be_between":
-        return f"{found['observed_value']} ligne(s), {config.kwargs['min_value']} attendue(s) au moins"
-    if rule == "freshness":
-        rows = (found.get("details") or {}).get("unexpected_rows") or [{}]
-        return f"dernière valeur {_text(next(iter(rows[0].values()), None))}"
+    rows = _unexpected_rows(result)
+    if told := [str(row[OBSERVED]) for row in rows if OBSERVED in row]:
+        return " ; ".join(told)
+    swapped = " ; longitude et latitude sont inversées" if any(row.get(SWAPPED) for row in rows) else ""
     if count:
-        return f"{count} ligne(s) en écart"
+        return f"{count} ligne(s) en écart{swapped}"
     return f"valeur observée {_text(found.get('observed_value'))}"
 
 

@@ -45,6 +45,31 @@ class Perimeter(Frozen):
         return self
 
 
+class Coverage(Frozen):
+    """No commune of the last published version is gone; when `complete`, each commune of the territory has a row."""
+
+    table: str
+    commune_code: str
+    complete: bool = False
+    severity: Severity = "error"
+
+
+class SmallCounts(Frozen):
+    """Counts of people: none between 1 and `k` - 1 is published (k-anonymity), the model leaves such values out."""
+
+    table: str
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    k: Annotated[int, Field(ge=2)] = 11
+
+
+class Drift(Frozen):
+    """The values of a column are distributed much as in the last published version."""
+
+    table: str
+    column: str
+    severity: Severity = "warning"
+
+
 class ExtraExpectation(Frozen):
     """One Great Expectations expectation of the dataset's own.
 
@@ -65,12 +90,17 @@ class AuditRules(Frozen):
     """What an audit asks beyond the standard; part of the dataset card.
 
     `min_rows` holds for each table. `max_drop_share` is the share of the last published rows that may be gone.
+    `public_contacts` are columns that hold addresses and telephone numbers of services, on purpose.
     """
 
     min_rows: Annotated[int, Field(ge=0)] = 1
     max_drop_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     freshness: tuple[Freshness, ...] = ()
     perimeter: tuple[Perimeter, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    small_counts: tuple[SmallCounts, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    public_contacts: tuple[str, ...] = ()
     expectations: tuple[ExtraExpectation, ...] = ()
 
     def check_against(self, standard: Standard) -> None:
@@ -83,6 +113,9 @@ class AuditRules(Frozen):
         for place in self.perimeter:
             wanted = (place.longitude, place.latitude, place.commune_code)
             named += [("perimeter", place.table, column) for column in wanted if column is not None]
+        named += [("coverage", rule.table, rule.commune_code) for rule in self.coverage]
+        named += [("small_counts", rule.table, column) for rule in self.small_counts for column in rule.columns]
+        named += [("drift", rule.table, rule.column) for rule in self.drift]
         named += [("expectations", extra.table, extra.kwargs.get("column")) for extra in self.expectations]
         known = {table.name: table.columns for table in standard.tables}
         for rule, table, column in named:

@@ -18,24 +18,48 @@ STANDARDS_DIR = Path(__file__).resolve().parent / "standards"
 TABLE_SCHEMA_PROFILE = "https://specs.frictionlessdata.io/schemas/table-schema.json"
 
 Severity = Literal["error", "warning"]
-FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime"]
+# `geopoint` is a text `[longitude,latitude]` (Table Schema's array form), `geometry` a WKT text, WGS84 both; `array` is
+# the text of a JSON array.
+FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "array", "geopoint", "geometry"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
-# What Validata, the national validator, runs beyond Table Schema, under the names it knows.
-_VALIDATA_NAMES = {"siren": "french-siren-value", "opening_hours": "opening-hours-value"}
-_COLUMN_COUNT = {
-    "siren": 1,
-    "opening_hours": 1,
-    "not_future": 1,
-    "max_length": 1,
-    "at_least": 1,
-    "required_unless": 1,
-    "decimals": 2,
-    "inside_france": 2,
-    "chronology": 2,
-    "together": 2,
+# Least number of columns of each rule, and the most (None: as many as there are).
+_COLUMN_COUNT: dict[str, tuple[int, int | None]] = {
+    "siren": (1, 1),
+    "siret": (1, 1),
+    "opening_hours": (1, 1),
+    "phone": (1, 1),
+    "year_interval": (1, 1),
+    "nomenclature_actes": (1, 1),
+    "not_future": (1, 1),
+    "max_length": (1, 1),
+    "at_least": (1, 1),
+    "required_unless": (1, 1),
+    "geopoint_in_france": (1, 1),
+    "unique": (1, None),
+    "decimals": (2, 2),
+    "inside_france": (2, 2),
+    "chronology": (2, 2),
+    "compare": (2, 2),
+    "together": (2, None),
+    "one_of": (2, None),
+    "sum": (2, None),
 }
 _NEEDS_LIMIT = frozenset({"decimals", "max_length", "at_least"})
+# What Validata, the national validator, runs beyond Table Schema, under the names it knows.
+_VALIDATA_NAMES = {
+    "siren": "french-siren-value",
+    "siret": "french-siret-value",
+    "opening_hours": "opening-hours-value",
+    "phone": "phone-number-value",
+    "year_interval": "year-interval-value",
+    "nomenclature_actes": "nomenclature-actes-value",
+    "together": "cohesive-columns-value",
+    "compare": "compare-columns-value",
+    "sum": "sum-columns-value",
+    "one_of": "one-of-required",
+}
+_FORMATS: dict[str, str] = {"date": "%Y-%m-%d", "geopoint": "array"}
 
 
 class Frozen(BaseModel):
@@ -53,9 +77,13 @@ class Field(Frozen):
     description: str
     required: bool = False
     pattern: str | None = None
-    enum: tuple[str, ...] = ()
+    enum: tuple[str, ...] | tuple[int, ...] = ()
     minimum: int | float | None = None
     maximum: int | float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    unique: bool = False
+    format: Literal["email", "uri", "uuid"] | None = Constraint(default=None, description="form of a text")
     unit: str | None = Constraint(default=None, description="UCUM code of the values")
     true_value: str = "true"
     false_value: str = "false"
@@ -63,23 +91,24 @@ class Field(Frozen):
 
     def table_schema(self) -> dict[str, Any]:
         """Table Schema descriptor of the field."""
-        constraints: dict[str, Any] = {"required": self.required}
-        if self.pattern is not None:
-            constraints["pattern"] = self.pattern
-        if self.enum:
-            constraints["enum"] = list(self.enum)
-        if self.minimum is not None:
-            constraints["minimum"] = self.minimum
-        if self.maximum is not None:
-            constraints["maximum"] = self.maximum
+        limits = {
+            "pattern": self.pattern,
+            "enum": list(self.enum) or None,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "minLength": self.min_length,
+            "maxLength": self.max_length,
+            "unique": self.unique or None,
+        }
+        constraints = {"required": self.required} | {name: v for name, v in limits.items() if v is not None}
         descriptor: dict[str, Any] = {
             "name": self.name,
             "title": self.title,
             "description": self.description,
-            "type": self.type,
+            "type": "string" if self.type == "geometry" else self.type,
         }
-        if self.type == "date":
-            descriptor["format"] = "%Y-%m-%d"
+        if (form := _FORMATS.get(self.type, self.format)) is not None:
+            descriptor["format"] = form
         if self.type == "boolean":
             descriptor |= {"trueValues": [self.true_value], "falseValues": [self.false_value]}
         if self.unit is not None:
@@ -110,12 +139,22 @@ class DeclaredCheck(Frozen):
 
     `origin` tells who asks for it: `validata` (the national validator runs it), `documentation` (the standard's text
     asks for it) or `datanevers` (we add it). `limit` is the number of decimals (`decimals`), of characters
-    (`max_length`) or the lowest value (`at_least`). Pairs are in order: longitude then latitude, start then end.
+    (`max_length`) or the lowest value (`at_least`). Pairs are in order: longitude then latitude, start then end;
+    `compare` says first `operator` second; the first of `sum` is the sum of the others; `together` are all given or
+    none is, of `one_of` at least one is.
     """
 
     rule: Literal[
         "siren",
+        "siret",
         "opening_hours",
+        "phone",
+        "year_interval",
+        "nomenclature_actes",
+        "geopoint_in_france",
+        "compare",
+        "sum",
+        "one_of",
         "decimals",
         "unique",
         "inside_france",
@@ -130,21 +169,43 @@ class DeclaredCheck(Frozen):
     severity: Severity
     origin: Literal["validata", "documentation", "datanevers"]
     limit: int | None = None
+    operator: Literal[">", ">=", "==", "<=", "<"] | None = None
     reference: Reference | None = None
 
     @model_validator(mode="after")
     def _parameters_fit_rule(self) -> Self:
-        expected = _COLUMN_COUNT.get(self.rule)
-        if expected is not None and len(self.columns) != expected:
+        least, most = _COLUMN_COUNT[self.rule]
+        if not least <= len(self.columns) <= (most or len(self.columns)):
+            expected = str(least) if least == most else f"{least} or more"
             msg = f"check `{self.rule}`: {len(self.columns)} column(s) given, {expected} expected; fix `columns`"
             raise ValueError(msg)
         if (self.limit is not None) != (self.rule in _NEEDS_LIMIT):
             msg = f"check `{self.rule}`: `limit` goes with {sorted(_NEEDS_LIMIT)} and with no other rule"
             raise ValueError(msg)
+        if (self.operator is not None) != (self.rule == "compare"):
+            msg = f"check `{self.rule}`: `operator` goes with `compare` and with no other rule"
+            raise ValueError(msg)
         if (self.reference is not None) != (self.rule == "required_unless"):
             msg = f"check `{self.rule}`: `reference` goes with `required_unless` and with no other rule"
             raise ValueError(msg)
         return self
+
+    def validata(self) -> dict[str, Any]:
+        """The check as `custom_checks` of a schema says it, for the national validator."""
+        first, *others = self.columns
+        match self.rule:
+            case "compare":
+                rest: dict[str, Any] = {"op": self.operator, "column2": others[0]}
+            case "together":
+                rest = {"othercolumns": others}
+            case "sum":
+                rest = {"columns": others}
+            case "year_interval":
+                rest = {"allow-year-only": "yes"}
+            case _:
+                rest = {}
+        params = {"column1": first, "column2": others[0]} if self.rule == "one_of" else {"column": first} | rest
+        return {"name": _VALIDATA_NAMES[self.rule], "params": params}
 
 
 class TableStandard(Frozen):
@@ -153,6 +214,7 @@ class TableStandard(Frozen):
     name: Slug
     title: str
     description: str
+    delimiter: Literal[",", ";"] = Constraint(default=",", description="between cells of the CSV")
     primary_key: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     fields: tuple[Field, ...]
@@ -190,7 +252,7 @@ class TableStandard(Frozen):
             "version": standard.version,
             "countryCode": "FR",
         }
-        if (iri := standard.schema_iri(self.name)) is not None:
+        if (iri := standard.schema_iri(self.name)) is not None and standard.describes("csv"):
             schema["path"] = iri
         schema["fields"] = [field.table_schema() for field in self.fields]
         if self.primary_key:
@@ -202,18 +264,22 @@ class TableStandard(Frozen):
             ]
         custom = [check for check in self.checks if check.origin == "validata"]
         if custom:
-            schema["custom_checks"] = [
-                {"name": _VALIDATA_NAMES[check.rule], "params": {"column": check.columns[0]}} for check in custom
-            ]
+            schema["custom_checks"] = [check.validata() for check in custom]
         return schema | {"missingValues": [""]}
 
 
 class Official(Frozen):
-    """Where a national standard is published: owner and schema name (per table) in the national catalogue."""
+    """Where a national standard is published: owner and schema name (per table) in the national catalogue.
+
+    `file` is the schema's name there, `format` the one of our files that it describes: a Table Schema the CSV, a JSON
+    Schema the GeoJSON.
+    """
 
     owner: str
     schemas: dict[str, str]
     homepage: str
+    file: str = "schema.json"
+    format: Literal["csv", "geojson"] = "csv"
 
 
 class Standard(Frozen):
@@ -260,12 +326,16 @@ class Standard(Frozen):
         """Name of the table's schema: the official one, else the standard's id."""
         return self.official.schemas[table] if self.official is not None else self.id
 
+    def describes(self, file_format: str) -> bool:
+        """Whether a national schema describes the published files of that format."""
+        return self.official is not None and self.official.format == file_format
+
     def schema_iri(self, table: str) -> str | None:
         """Address of the table's official schema in the national catalogue, None for the authority's own schemas."""
         if self.official is None:
             return None
         name = self.official.schemas[table]
-        return f"https://schema.data.gouv.fr/schemas/{self.official.owner}/{name}/{self.version}/schema.json"
+        return f"https://schema.data.gouv.fr/schemas/{self.official.owner}/{name}/{self.version}/{self.official.file}"
 
 
 def standard_ids() -> tuple[str, ...]:
@@ -286,7 +356,7 @@ def load_standard(standard_id: str) -> Standard:
     if not path.is_file():
         msg = f"no standard `{standard_id}` in {STANDARDS_DIR}; there are: {', '.join(standard_ids())}"
         raise KeyError(msg)
-    standard = Standard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    standard = Standard.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     if standard.id != standard_id:
         msg = f"{path}: `id: {standard.id}` must be the file's name, `{standard_id}`"
         raise ValueError(msg)
