@@ -31,6 +31,9 @@ Strategy = Literal["overwrite", "replace_by_day", "merge"]
 # Rows per Arrow batch while promoting: some tens of MB at most for the widest tables.
 _BATCH_ROWS = 100_000
 
+# Partitions written at once: each holds a writer of some MB.
+_PARTITIONS_AT_ONCE = 100
+
 
 class SchemaChangedError(Exception):
     """A part of a table cannot be replaced with rows of other columns or types."""
@@ -231,10 +234,10 @@ def promote(layer: str, table: str) -> int:
 
 def _commit(con: duckdb.DuckDBPyConnection, candidate: Candidate) -> None:
     if not delta.exists(candidate.layer, candidate.table):
-        _overwrite(con, candidate, None)
+        _replace(con, candidate)
     elif candidate.strategy == "overwrite":
         if not _same_columns(con, candidate) or _changed(con, candidate, "1"):
-            _overwrite(con, candidate, None)
+            _replace(con, candidate)
     elif not _same_columns(con, candidate):
         msg = (
             f"{candidate.layer}.{candidate.table}: the columns of {candidate.model} changed, so a part of the table "
@@ -281,6 +284,34 @@ def _changed(con: duckdb.DuckDBPyConnection, candidate: Candidate, group: str, *
 
 def _metadata(candidate: Candidate) -> dict[str, str]:
     return {"dbt_model": candidate.model, "dbt_invocation": candidate.invocation_id}
+
+
+def _replace(con: duckdb.DuckDBPyConnection, candidate: Candidate) -> None:
+    """Put the candidate in place of the whole table."""
+    parts = _parts(con, candidate)
+    if len(parts) < 2:
+        _overwrite(con, candidate, None)
+    else:
+        reads = (con.execute(f"select * from {candidate.relation()} where {part}") for part in parts)
+        delta.overwrite_in_parts(
+            candidate.layer,
+            candidate.table,
+            (rows.to_arrow_reader(_BATCH_ROWS) for rows in reads),
+            partition_by=candidate.partition_by,
+            metadata=_metadata(candidate),
+        )
+
+
+def _parts(con: duckdb.DuckDBPyConnection, candidate: Candidate) -> list[str]:
+    """Predicates that share the candidate's rows out by the first of its partition columns."""
+    if not candidate.partition_by:
+        return []
+    column = f'"{candidate.partition_by[0]}"'
+    query = f"select distinct {column} from {candidate.relation()} where {column} is not null order by 1"
+    values = [str(row[0]) for row in con.execute(query).fetchall()]
+    chosen = [values[start : start + _PARTITIONS_AT_ONCE] for start in range(0, len(values), _PARTITIONS_AT_ONCE)]
+    parts = [f"{column} between {_literal(some[0])} and {_literal(some[-1])}" for some in chosen]
+    return [f"({parts[0]} or {column} is null)", *parts[1:]] if parts else []
 
 
 def _overwrite(con: duckdb.DuckDBPyConnection, candidate: Candidate, where: str | None) -> None:

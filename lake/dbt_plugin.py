@@ -15,7 +15,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 
 from lake import candidate, ops
 from lake import table as delta
-from lake.engine import attach_lake, attach_table, prepare
+from lake.engine import attach_lake, attach_table, extension_path, prepare
 from lake.home import dbt_dir
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:  # noqa: ARG002 - dbt-duckdb's signature
         """Nothing is known before the connection is."""
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._just_attached = False
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:  # noqa: ARG002
         """DuckDB does not make the folder of its database."""
@@ -38,10 +39,12 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Prepare dbt's connection as ours are."""
         prepare(conn)
+        conn.execute(f"LOAD '{extension_path('spatial')}'")  # 50 ms and 20 MB: silver settles places, nobody else does
         # The order of rows is nobody's business before publication, and keeping it costs memory.
         conn.execute("set preserve_insertion_order = false")
         self._con = conn
         self._attach(conn)
+        self._just_attached = True
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """The zone is a setting of the session: each cursor needs it."""
@@ -58,7 +61,10 @@ class Plugin(BasePlugin):
         try:
             self.configure_cursor(cursor)
             if options["action"] == "attach":
-                self._attach(cursor)
+                # The first command of a connection finds what `configure_connection` made a moment ago.
+                if not self._just_attached:
+                    self._attach(cursor)
+                self._just_attached = False
             elif options["action"] == "stage":
                 self._stage(cursor, layer, table, options)
             elif options["action"] == "promote":

@@ -25,6 +25,11 @@ def landing_dir() -> Path:
     return home() / "landing"
 
 
+def data_docs_dir() -> Path:
+    """Where the audits' pages are, for those who keep the data: never served."""
+    return home() / "data-docs"
+
+
 def publication_dir() -> Path:
     """The published tree."""
     return home() / "publication"

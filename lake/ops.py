@@ -89,6 +89,8 @@ def schemas() -> dict[str, pa.Schema]:
         "build_input": pa.schema(
             [("bronze_table", text), ("delta_version", count), ("run_id", text), ("built_time", when)]
         ),
+        # Models that the last build did not bring through: they are built again until they are.
+        "unfinished": pa.schema([("model", text), ("run_id", text), ("failed_time", when)]),
         # What each step last finished, and from which inputs: a step whose fingerprint is unchanged has nothing to do.
         "completed": pa.schema([("step", text), ("fingerprint", text), ("run_id", text), ("completed_time", when)]),
         "audit": pa.schema(

@@ -12,9 +12,12 @@ Two kinds of commit:
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +26,7 @@ from lake.home import lake_is_remote, lake_uri, storage_options, table_uri
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, WriterProperties
+    from deltalake.transaction import AddAction
 
 T = TypeVar("T")
 
@@ -55,8 +59,9 @@ def exists(layer: str, table: str) -> bool:
 
 def version(layer: str, table: str) -> int | None:
     """Latest committed version, or None when there is no table."""
-    if not exists(layer, table):
-        return None
+    if not lake_is_remote():  # the newest commit is never cleaned away, and listing is a hundredth of opening
+        commits = (Path(table_uri(layer, table)) / "_delta_log").glob("[0-9]*.json")
+        return max((int(path.stem) for path in commits if path.stem.isdigit()), default=None)
     opened = open_table(layer, table)
     return None if opened is None else opened.version()
 
@@ -228,6 +233,86 @@ def overwrite(
         _retry(write)
     else:
         write()
+
+
+def overwrite_in_parts(
+    layer: str,
+    table: str,
+    parts: Iterable[pa.RecordBatchReader],
+    *,
+    partition_by: Sequence[str],
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Replace a whole table by `parts` of equal columns, each with partitions of its own, in one commit.
+
+    delta-rs holds a writer, and its rows, for each partition of a write until the end of it: 1080 days of 19 000 rows
+    took 3.9 GB. So each part is written by itself, to a table of its own in a folder within the table's; then one
+    commit takes their files over. A crash before it leaves files that no version names.
+    """
+    import pyarrow as pa
+    from deltalake import DeltaTable, write_deltalake
+    from deltalake.transaction import create_table_with_add_actions
+
+    folder = f"whole-{uuid.uuid4().hex}"
+    aside = f"{table_uri(layer, table)}/{folder}"
+    for part in parts:
+        write_deltalake(
+            aside,
+            part,
+            mode="append",
+            partition_by=list(partition_by),
+            storage_options=storage_options(),
+            writer_properties=_writer(),
+        )
+    written = DeltaTable(aside, storage_options=storage_options())
+    found = pa.table(written.get_add_actions(flatten=False)).to_pylist()
+    adds = [_add_action(folder, add) for add in found]
+    if not exists(layer, table):
+        create_table_with_add_actions(
+            table_uri(layer, table),
+            written.schema(),
+            adds,
+            mode="append",
+            partition_by=list(partition_by),
+            storage_options=storage_options(),
+            commit_properties=_commit(metadata),
+        )
+    else:
+        DeltaTable(table_uri(layer, table), storage_options=storage_options()).create_write_transaction(
+            [*adds], "overwrite", written.schema(), list(partition_by), commit_properties=_commit(metadata)
+        )
+
+
+def _add_action(folder: str, add: dict[str, Any]) -> AddAction:
+    """A file of a table in `folder`, as a file of the table around it."""
+    from deltalake.transaction import AddAction
+
+    stats = {
+        "numRecords": add["num_records"],
+        "minValues": {name: _as_stats(value) for name, value in (add.get("min") or {}).items()},
+        "maxValues": {name: _as_stats(value) for name, value in (add.get("max") or {}).items()},
+        "nullCount": add.get("null_count") or {},
+    }
+    return AddAction(
+        path=f"{folder}/{add['path']}",
+        size=add["size_bytes"],
+        partition_values={k: None if v is None else str(v) for k, v in (add.get("partition") or {}).items()},
+        modification_time=add["modification_time"],
+        data_change=True,
+        stats=json.dumps({name: _known(of) if isinstance(of, dict) else of for name, of in stats.items()}),
+    )
+
+
+def _as_stats(value: Any) -> Any:
+    """A bound as delta-rs writes it: instants in milliseconds, which readers know to be cut off."""
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC) if value.tzinfo else value
+        return f"{text:%Y-%m-%dT%H:%M:%S}.{text.microsecond // 1000:03d}{'Z' if value.tzinfo else ''}"
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _known(bounds: dict[str, Any]) -> dict[str, Any]:
+    return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 def upsert(

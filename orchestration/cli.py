@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lake.home import home, landing_dir, publication_dir
+from lake.home import data_docs_dir, home, landing_dir, publication_dir
 from orchestration import pipeline, progress
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def _print(report: RunReport, step: Step) -> None:
         _say(f'  … et {more} autres : datanevers query "SELECT * FROM ops.quarantine"')
     if step in ("run", "audit", "publish"):
         _print_datasets(report)
+        _say(f"  contrôles en détail : {data_docs_dir() / 'index.html'}")
     for failure in report.failures:
         _say(f"ÉCHEC {failure['step']} {failure['subject']} : {failure['reason']}")
     if step == "run":

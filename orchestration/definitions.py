@@ -23,6 +23,7 @@ def defs() -> dg.Definitions:
         assets=[
             *(assets.bronze_asset(c) for c in load_contracts()),
             assets.declared,
+            *assets.ops_specs(),
             assets.dbt_models(),
             assets.publication_assets(),
         ],

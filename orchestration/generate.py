@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ingestion import declarations
 from ingestion.contract import SourceContract, load_contracts
+from ingestion.territory import load_territory
 from lake import ops
 from lake.home import ROOT
-from orchestration import sheets
+from orchestration import declared, sheets
+from publication.card import Card, CardTable, load_cards
+from quality.standard import FieldType, load_standard
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,10 +38,22 @@ _TRACE = {
     "delivered_time": "When the file was written in landing; settles a second delivery under the same name",
     "source_row": "Record number in the file, from 1, header not counted",
 }
+_OPENDATA_TYPES: dict[FieldType, str] = {
+    "string": "varchar",
+    "integer": "integer",
+    "number": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "datetime": "timestamp with time zone",
+    "array": "varchar",
+    "geopoint": "varchar",
+    "geometry": "varchar",
+}
 _DECLARED = {
     "territory__commune": "Member communes, from territory.yml.",
     "contract__source": "What each source contract declares about its platform.",
     "contract__datastream": "Properties that sources observe, as their contracts declare them.",
+    "card__dataset": "Published datasets, as their cards declare them.",
 }
 
 
@@ -75,17 +89,62 @@ def dbt_sources() -> str:
         for c in load_contracts()
     ]
     tables += [
-        {"name": name, "description": _DECLARED[name], "columns": _columns(t.schema, declarations.NOTES)}
-        for name, t in declarations.tables().items()
+        {"name": name, "description": _DECLARED[name], "columns": _columns(t.schema, declared.NOTES)}
+        for name, t in declared.tables().items()
     ]
-    source = {
+    bronze = {
         "name": "bronze",
         "schema": "bronze",
         "description": "Rows as received, typed, keyed and traced to their file.",
         "tables": tables,
     }
-    text = yaml.safe_dump({"version": 2, "sources": [source]}, allow_unicode=True, sort_keys=False, width=110)
+    done = {
+        "name": "ops",
+        "schema": "ops",
+        "description": "What the platform did.",
+        "tables": [
+            {
+                "name": f"ops__{name}",
+                "identifier": name,
+                "description": description,
+                "columns": _columns(ops.schemas()[name], declared.OPS_NOTES),
+            }
+            for name, description in declared.OPS.items()
+        ],
+    }
+    text = yaml.safe_dump({"version": 2, "sources": [bronze, done]}, allow_unicode=True, sort_keys=False, width=110)
     return f"# {HEADER}\n{text}"
+
+
+def opendata_models() -> str:
+    """`dbt_project/models/opendata/_opendata.yml`: columns of each open-data model, and who reads it."""
+    cards = load_cards()
+    models = [_opendata_model(card, part) for card in cards for part in card.tables]
+    document = {"version": 2, "models": models, "exposures": [_exposure(card) for card in cards]}
+    text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=110)
+    return f"# {HEADER}\n{text}"
+
+
+def _opendata_model(card: Card, part: CardTable) -> dict[str, Any]:
+    table = load_standard(card.standard).table(part.name)
+    columns = [
+        {"name": f.name, "data_type": _OPENDATA_TYPES[f.type], "description": f"{f.title}. {f.description}"}
+        for f in table.fields
+    ]
+    return {"name": part.model, "description": f"{table.title}. {table.description}", "columns": columns}
+
+
+def _exposure(card: Card) -> dict[str, Any]:
+    return {
+        "name": card.id.replace("-", "_"),
+        "label": card.title,
+        "type": "application",
+        "maturity": "high",
+        "description": f"Jeu de données publié `{card.id}`.",
+        "owner": {"name": card.owner, "email": load_territory().contact.email},
+        "depends_on": [f"ref('{part.model}')" for part in card.tables],
+        "config": {"meta": {"dataset": card.id}},
+    }
 
 
 def telemetry_macro() -> str:
@@ -189,6 +248,21 @@ def reference_ops() -> str:
     return "\n".join(parts) + "\n"
 
 
+def reference_datasets() -> str:
+    """`docs/reference/datasets.md`: what goes out."""
+    parts = ["# Published datasets", "", HEADER, ""]
+    parts += ["| dataset | standard | tables | keys | made from |", "|---|---|---|---|---|"]
+    for card in load_cards():
+        standard = load_standard(card.standard)
+        owner = f"{standard.official.owner}, " if standard.official else "our own, "
+        tables = ", ".join(f"`gold.{part.model}`" for part in card.tables)
+        keys = "; ".join(", ".join(f"`{key}`" for key in t.primary_key) or "none" for t in standard.tables)
+        sources = ", ".join(f"[{s}](../sources/{s}.md)" for s in card.sources) or "the platform itself"
+        cells = (f"`{card.id}`: {card.title}", f"{owner}{standard.version}", tables, keys, sources)
+        parts.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join(parts) + "\n"
+
+
 def files() -> dict[Path, str]:
     """Every generated file, by path."""
     pages = {f"{source}.md": sheets.sheet(tables) for source, tables in sheets.sources().items()}
@@ -196,8 +270,10 @@ def files() -> dict[Path, str]:
     return {
         **{ROOT / "docs/sources" / name: text for name, text in pages.items()},
         ROOT / "dbt_project/models/staging/_sources.yml": dbt_sources(),
+        ROOT / "dbt_project/models/opendata/_opendata.yml": opendata_models(),
         ROOT / "dbt_project/macros/_telemetry.sql": telemetry_macro(),
         ROOT / "docs/reference/sources.md": reference_sources(),
+        ROOT / "docs/reference/datasets.md": reference_datasets(),
         ROOT / "docs/reference/ops.md": reference_ops(),
     }
 
@@ -213,6 +289,8 @@ def stale() -> dict[Path, str]:
 def refresh() -> list[Path]:
     """Write what differs; the paths."""
     load_contracts.cache_clear()
+    load_cards.cache_clear()
+    load_standard.cache_clear()
     differ = stale()
     for path, text in differ.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,16 +25,18 @@ from filelock import FileLock
 from ingestion import declarations, load
 from ingestion.contract import SourceContract, load_contracts
 from lake import engine, ops, table
-from lake.home import ROOT, dbt_dir, home, landing_dir
-from orchestration import progress, refusal
+from lake.home import ROOT, data_docs_dir, dbt_dir, home, landing_dir
+from orchestration import lineage, progress, refusal, stake
 
 if TYPE_CHECKING:
+    from publication.card import Card
     from publication.publish import PublishReport
     from quality.audit import Verdict
 
 DBT_PROJECT = ROOT / "dbt_project"
+FAILED = {"error", "fail", "runtime error"}  # dbt's words for it
 # What the published tree is made from besides the gold tables.
-PUBLICATION_CODE = (ROOT / "publication", ROOT / "quality", ROOT / "territory.yml")
+PUBLICATION_CODE = (ROOT / "publication", ROOT / "quality", ROOT / "ingestion" / "contracts", ROOT / "territory.yml")
 
 # No tool in the chain may call home. Set before any of them is imported, by whoever imports this module.
 QUIET = {
@@ -48,18 +50,21 @@ os.environ.update(QUIET)
 
 @dataclass
 class BuildResult:
-    """What dbt did: status by model name and by test name (`success`, `pass`, `warn`, `fail`, `error`, `skipped`)."""
+    """What dbt did: status by model name and by test name (`success`, `pass`, `warn`, `fail`, `error`, `skipped`).
+
+    Models and tests that are not named were not at stake, or, when `broken`, not reached.
+    """
 
     models: dict[str, str] = field(default_factory=dict)
     tests: dict[str, str] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    broken: bool = False
 
     @property
     def failed(self) -> dict[str, str]:
         """Message by the name of what failed."""
-        bad = {"error", "fail", "runtime error"}
-        return {n: self.messages.get(n, "") for n, s in (self.models | self.tests).items() if s in bad}
+        return {n: self.messages.get(n, "") for n, s in (self.models | self.tests).items() if s in FAILED}
 
 
 def fail(run_id: str, step: str, subject: str, reason: str) -> None:
@@ -184,11 +189,15 @@ def build_fingerprint() -> str:
 
 def completed() -> dict[str, str]:
     """Fingerprint with which each step last completed."""
+    return {step: fingerprint for step, fingerprint, _ in _completed()}
+
+
+def _completed() -> list[tuple[str, str, datetime]]:
     if not table.exists("ops", "completed"):
-        return {}
+        return []
     with engine.connect(attach=False) as con:
         engine.attach_table(con, "ops", "completed")
-        return dict(con.execute("SELECT step, fingerprint FROM ops.completed").fetchall())
+        return con.execute("SELECT step, fingerprint, completed_time FROM ops.completed").fetchall()
 
 
 def complete(step: str, fingerprint: str, run_id: str) -> None:
@@ -233,51 +242,75 @@ def manifest_path() -> Path:
 def build(*, run_id: str, select: Sequence[str] = ()) -> BuildResult:
     """Build silver and gold; models whose tests fail keep their last good version.
 
+    Only what is downstream of a bronze table that changed since it was last consumed is built; everything when the dbt
+    project changed. What failed or was refused is built again by the next build; a bronze table counts as consumed once
+    all that it adds days or keys to succeeded.
+
     Args:
         run_id: recorded with failures.
-        select: dbt model names; everything when empty.
+        select: dbt model names; what is at stake when empty.
     """
-    from dbt.artifacts.schemas.run import RunExecutionResult
-
     progress.tell("construction (dbt)")
     load.ensure_tables(load_contracts())
     # taken before dbt reads: what arrives meanwhile is for the next build
-    fingerprint, versions = build_fingerprint(), bronze_versions()
-    refresh = completed().get("dbt_project") != code_fingerprint(DBT_PROJECT)
+    fingerprint, versions, code = build_fingerprint(), bronze_versions(), code_fingerprint(DBT_PROJECT)
+    refresh = completed().get("dbt_project") != code
     # unit tests prove the code, not the data: they run in `make test`
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if select:
-        arguments += ["--select", *select]
-    elif refresh:
-        arguments += ["--full-refresh"]
+        return _dbt_build([*arguments, "--select", *select], run_id)[0]
+    if refresh or not stake.can_resume():
+        arguments += ["--full-refresh"] if refresh else []
+    else:
+        chosen = stake.selection(_dbt_nodes(), stake.changed(versions))
+        arguments = [*arguments, "--select", *chosen] if chosen else []
+    result, unfinished = _dbt_build(arguments, run_id) if arguments else (BuildResult(), set())
+    if not result.broken:
+        nodes = _dbt_nodes()
+        stake.finish((nodes[i]["name"] for i in unfinished), run_id)
+        parts = stake.made_in_parts(unfinished, nodes)
+        stake.consume(versions, kept=stake.sources_of(parts, nodes), run_id=run_id)
+        # newer code must not add to the parts that older code made: these tables are refreshed until that succeeds
+        if refresh and not parts:
+            complete("dbt_project", code, run_id)
+        if not unfinished and completed().get("build") != fingerprint:
+            complete("build", fingerprint, run_id)
+    return result
+
+
+def _dbt_build(arguments: Sequence[str], run_id: str) -> tuple[BuildResult, set[str]]:
+    """Run dbt; what it did, and the ids of the models that did not come through, with those a failed test looked at."""
+    from dbt.artifacts.schemas.run import RunExecutionResult
+
     outcome = _invoke(arguments)
-    result = BuildResult()
-    if isinstance(outcome.result, RunExecutionResult):
-        for node in outcome.result.results:
-            kind = node.node.resource_type
-            if kind in ("model", "test", "seed"):
-                group = result.models if kind in ("model", "seed") else result.tests
-                group[node.node.name] = str(node.status)
-                result.messages[node.node.name] = node.message or ""
-                result.seconds[node.node.name] = node.execution_time
+    result = BuildResult(broken=not isinstance(outcome.result, RunExecutionResult))
+    unfinished: set[str] = set()
+    for node in () if result.broken else outcome.result.results:
+        kind, status = node.node.resource_type, str(node.status)
+        if kind in ("model", "test", "seed"):
+            group = result.models if kind in ("model", "seed") else result.tests
+            group[node.node.name] = status
+            result.messages[node.node.name] = node.message or ""
+            result.seconds[node.node.name] = node.execution_time
+        if kind == "test" and status in FAILED:
+            unfinished |= {i for i in node.node.depends_on.nodes if i.startswith("model.")}
+        elif kind in ("model", "seed") and status != "success":
+            unfinished.add(node.node.unique_id)
     if outcome.exception is not None:
+        result.broken = True
         fail(run_id, "build", "dbt", str(outcome.exception)[:2000])
     refusals = _refusals(outcome, result, run_id)
     for name, message in result.failed.items():
         if name not in refusals:
             fail(run_id, "build", name, message[:2000])
-    if outcome.success and not select:
-        now = datetime.now(UTC)
-        bronze = {c.bronze for c in load_contracts()}
-        rows = [
-            {"bronze_table": name, "delta_version": version, "run_id": run_id, "built_time": now}
-            for name, version in versions.items()
-            if name in bronze
-        ]
-        ops.put("build_input", rows, key=("bronze_table",))
-        complete("dbt_project", code_fingerprint(DBT_PROJECT), run_id)
-        complete("build", fingerprint, run_id)
-    return result
+    return result, unfinished
+
+
+def _dbt_nodes() -> stake.Nodes:
+    """Models, seeds, tests and sources of the project as the last build parsed it, by id."""
+    parsed = json.loads((dbt_dir() / "target" / "manifest.json").read_text(encoding="utf-8"))
+    nodes: stake.Nodes = parsed["nodes"] | parsed["sources"]
+    return nodes
 
 
 def _refusals(outcome: Any, result: BuildResult, run_id: str) -> set[str]:
@@ -301,13 +334,19 @@ def publish_fingerprint(built: str | None) -> str:
 
 
 def audit(*, run_id: str, datasets: Sequence[str] = ()) -> dict[str, Verdict]:
-    """Run the gate: audit candidates, promote those that pass."""
+    """Run the gate: audit candidates, promote those that pass; verdicts that still hold are not asked for again."""
     from publication.card import load_cards
     from publication.gate import run_gate
+    from quality import data_docs
 
     progress.tell("contrôle (Great Expectations)")
     cards = [c for c in load_cards() if not datasets or c.id in datasets]
-    return run_gate(cards, run_id=run_id, refused=refusal.current())
+    holding = _holding(cards)
+    upstream = lineage.upstream(lineage.read_manifest(manifest_path()))
+    waiting = [c for c in cards if c.id not in holding]
+    verdicts = run_gate(waiting, run_id=run_id, refused=refusal.current(), upstream=upstream)
+    data_docs.build(verdicts, data_docs_dir(), run_id=run_id)
+    return holding | verdicts
 
 
 def publish(verdicts: dict[str, Verdict], *, run_id: str) -> PublishReport:
@@ -316,12 +355,26 @@ def publish(verdicts: dict[str, Verdict], *, run_id: str) -> PublishReport:
     from publication.publish import publish as publish_tree
 
     progress.tell("publication")
-    fingerprint = publish_fingerprint(completed().get("build"))
+    fingerprint, cards = publish_fingerprint(completed().get("build")), load_cards()
+    settled_ones = _holding(cards)
     with engine.connect() as con:
-        report = publish_tree(con, load_cards(), verdicts, run_id=run_id)
-    if {card.id for card in load_cards()} <= verdicts.keys():  # one dataset published alone leaves work for the others
+        news = {name: verdict for name, verdict in verdicts.items() if name not in settled_ones}
+        report = publish_tree(con, cards, news, run_id=run_id)
+    if {card.id for card in cards} <= verdicts.keys():  # one dataset published alone leaves work for the others
         complete("publish", fingerprint, run_id)
+        complete("publication_code", code_fingerprint(*PUBLICATION_CODE), run_id)
     return report
+
+
+def _holding(cards: Sequence[Card]) -> dict[str, Verdict]:
+    """Verdicts that still hold, of datasets that were published since by the code of today."""
+    from orchestration import settled
+
+    told = {step: (fingerprint, when) for step, fingerprint, when in _completed()}
+    code, published_time = told.get("publication_code", ("", datetime.min.replace(tzinfo=UTC)))
+    if code != code_fingerprint(*PUBLICATION_CODE):
+        return {}
+    return settled.verdicts(cards, refused=refusal.current(), published_time=published_time)
 
 
 # the whole ----------------------------------------------------------------------------------------------------------
@@ -339,10 +392,10 @@ def prepare() -> None:
 
 
 def nothing_new(landing: Path | None = None, contracts: Sequence[SourceContract] = ()) -> bool:
-    """Whether no file, no declaration and no model changed since the last run that completed."""
+    """Whether no file, declaration or model changed, and no correction lapsed, since the last run that completed."""
     if load.pending(contracts or load_contracts(), landing or landing_dir()):
         return False
     done = completed()
-    if "build" not in done or declarations.changed():
+    if "build" not in done or declarations.changed() or stake.lapsed():
         return False
     return done["build"] == build_fingerprint() and done.get("publish") == publish_fingerprint(done["build"])

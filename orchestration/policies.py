@@ -1,12 +1,10 @@
 """Automation policies, each named once with its reason.
 
-Belongs here: when things run, how often they are tried again, when data counts as late. Does not: what runs
-(assets.py).
+Belongs here: when things run, how often they are tried again. Does not: what runs (assets.py), when data counts as
+late (its contract says).
 """
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 import dagster as dg
 
@@ -26,17 +24,8 @@ RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 # and no further than that: every day without data is drawn as missing.
 FIRST_DAY = "2024-01-01"
 
-# How long after the declared cadence a source counts as late: one cadence, and the time to notice and deliver again.
-LATE = {
-    "hourly": timedelta(hours=6),
-    "daily": timedelta(hours=36),
-    "weekly": timedelta(days=9),
-    "monthly": timedelta(days=40),
-    "yearly": timedelta(days=400),
-}
-
 
 def freshness(contract: SourceContract) -> dg.FreshnessPolicy:
     """When the table of a source must have been looked after."""
-    window = LATE[contract.cadence]
+    window = contract.late_after
     return dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window * 0.75)

@@ -98,6 +98,7 @@ def _legal(c: SourceContract) -> Iterable[tuple[str, str]]:
     yield "Propriété des données", c.legal.ownership
     yield "Licence de diffusion", c.legal.licence
     yield "Confidentiel", "oui : rien de ce qui en dérive n'est publié" if c.legal.confidential else "non"
+    yield "Réutilisation", "permise" if c.legal.reuse else "interdite : rien de ce qui en dérive n'est publié"
     yield "Données personnelles", c.personal.categories if c.personal else "aucune"
     yield "Conservation des lignes brutes", _months(c.retention_months)
 
