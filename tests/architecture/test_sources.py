@@ -16,13 +16,6 @@ from simulation.run import platforms, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGING = ROOT / "dbt_project/models/staging"
-# Tables that end in staging, and why: they are kept and can be queried, and nothing in silver asks for them yet.
-ONLY_REFERENCE = {
-    "transit_gtfs__fare": "prices: no mart is about money",
-    "transit_gtfs__fare_rule": "prices: no mart is about money",
-    "transit_gtfs__shape_point": "how lines are drawn on a map",
-    "transit_gtfs__transfer": "advice to journey planners",
-}
 # A key that holds a secret, in YAML; names of environment variables are said in keys that end in `_env`.
 SECRET_KEY = re.compile(r"(?i)(^|_)(password|passwd|pwd|secret|token|api_?key|credentials?|private_key)$")
 SECRET_TEXT = re.compile(
@@ -85,14 +78,7 @@ def test_every_table_has_a_staging_model(contract: SourceContract, manifest: dic
 
 @each_table
 def test_every_table_ends_in_silver(contract: SourceContract, manifest: dict[str, Any]) -> None:
-    assert bool(in_silver(manifest, contract.bronze)) != (contract.bronze in ONLY_REFERENCE)
-
-
-def test_every_source_ends_in_silver(manifest: dict[str, Any]) -> None:
-    """With its own tables, whatever is excepted: no source is there for reference alone."""
-    reached = {contract.id for contract in load_contracts() if in_silver(manifest, contract.bronze)}
-    assert {contract.id for contract in load_contracts()} - reached == set()
-    assert set(ONLY_REFERENCE) <= {contract.bronze for contract in load_contracts()}
+    assert in_silver(manifest, contract.bronze)
 
 
 @each_table

@@ -163,9 +163,10 @@ class Town:
         )
         return Done(argv, ended.returncode, ended.stdout, ended.stderr, time.monotonic() - begun)
 
-    def copy(self, home: Path) -> Town:
-        """The same installation elsewhere, to be changed freely."""
-        shutil.copytree(self.home, home, symlinks=True, dirs_exist_ok=True)
+    def copy(self, home: Path, *parts: str) -> Town:
+        """The same installation elsewhere, to be changed freely; `parts` of it when they are named."""
+        for part in parts or (".",):
+            shutil.copytree(self.home / part, home / part, symlinks=True, dirs_exist_ok=True)
         return Town(home, self._commands)
 
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -315,6 +316,25 @@ def grown(commands: Commands, shared: Path, town: Town, deliver_last_day: Callab
 def second_run(grown: Town) -> Done:
     """What the run of `grown` said."""
     return said_by(grown)
+
+
+@pytest.fixture(scope="session")
+def whole_town(commands: Commands, shared: Path) -> Town:
+    """Every source of six simulated days, all datasets, in one `datanevers run`. Look, but leave it as it is."""
+
+    def make(home: Path) -> Done:
+        town = Town(home, commands)
+        options = {"out": town.landing, "seed": SEED, "start": START, "days": DAYS - 1, "scale": SCALE}
+        town("simulate", *(str(x) for k, v in options.items() for x in (f"--{k}", v))).ok()
+        return town("run", "--json")
+
+    return Town(made_once(shared, "whole_town", make), commands)
+
+
+@pytest.fixture(scope="session")
+def whole_run(whole_town: Town) -> Done:
+    """What the run of `whole_town` said."""
+    return said_by(whole_town)
 
 
 @pytest.fixture

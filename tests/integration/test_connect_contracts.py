@@ -109,7 +109,8 @@ def same_bronze(new_house: Callable[[], House], house: House, source: str, expor
 
 LIGHTING = {
     "light_point": """light_point_id text PRIMARY KEY, cabinet_id text, lamp_type text, luminaire text, power_w int,
-        height_m numeric(5,2), street text, insee char(5), longitude float8, latitude float8, installed_on date""",
+        height_m numeric(5,2), street text, insee char(5), longitude float8, latitude float8, installed_on date,
+        colour_k int""",
     "cabinet": """cabinet_id text PRIMARY KEY, label text, insee char(5), longitude float8, latitude float8,
         control_mode text, cut_from text, cut_to text, subscribed_kva numeric(6,1), installed_on date""",
     "switching": """switching_id bigint PRIMARY KEY, cabinet_id text, switched_at timestamptz, state text, cause text,

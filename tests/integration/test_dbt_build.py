@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestion import declarations
 from ingestion.contract import load_contracts
 from ingestion.load import ingest
 from lake import candidate, engine, ops, table
 from lake.home import ROOT, landing_dir, table_uri
+from orchestration import declared
+from publication.card import load_cards
 from simulation.run import simulate
 
 if TYPE_CHECKING:
@@ -31,14 +32,7 @@ PROJECT = ROOT / "dbt_project"
 START = date(2026, 10, 23)  # with 4 days it holds the 25-hour day
 SILVER = ("carpool_site", "commune", "datastream", "location", "observation", "platform", "thing")
 MARTS = ("building_energy_day", "traffic_count_hour", "water_volume_day")
-OPENDATA = (
-    "comptages_mobilite_channel",
-    "comptages_mobilite_measure",
-    "comptages_mobilite_site",
-    "consommation_energie_batiments",
-    "eau_volumes_journaliers",
-    "lieux_covoiturage",
-)
+OPENDATA = tuple(part.model for card in load_cards() for part in card.tables)
 
 
 def _dbt(*arguments: str) -> Any:
@@ -94,7 +88,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         simulate(landing_dir(), seed=7, start=START, days=4, scale=0.25)
         for contract in load_contracts():
             ingest(contract)
-        declarations.write()
+        declared.write()
         story = Story([], [], [])
         story.build()
         for name in OPENDATA:

@@ -17,11 +17,11 @@ import polars as pl
 import pytest
 import yaml
 
-from ingestion import declarations
 from ingestion.contract import CONTRACTS_DIR, load_contracts, read_contracts
 from ingestion.load import ensure_tables, ingest
 from ingestion.territory import load_territory
 from lake.home import ROOT
+from orchestration import declared
 from simulation import lorawan_uplinks, water_scada, wifi_sessions
 from simulation.job import Job
 from simulation.truth import Truth
@@ -83,7 +83,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             module.write(job)
         job.truth.write(where / "landing/_truth")
         ensure_tables(load_contracts())
-        declarations.write()
+        declared.write()
         for contract in load_contracts():
             if contract.id in {m.SOURCE for m in LOADED}:
                 ingest(contract)

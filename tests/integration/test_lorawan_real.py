@@ -141,14 +141,14 @@ def test_the_status_events_among_the_uplinks_have_a_table_of_their_own(house: Ho
 
 @pytest.fixture(scope="module")
 def silver(exports: House) -> House:
-    from ingestion import declarations
     from ingestion.contract import load_contracts
     from ingestion.load import ensure_tables
+    from orchestration import declared
 
     with exports.lived_in(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBT_LOG_PATH", str(exports.home / "dbt/logs"))
         ensure_tables(load_contracts())
-        declarations.write()
+        declared.write()
         assert build("observation")
     return exports
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestion import declarations
 from ingestion.contract import load_contracts
 from ingestion.load import ensure_tables, ingest
 from ingestion.territory import load_territory
 from lake.home import landing_dir
+from orchestration import declared
 from simulation import lorawan_gateway_stats, lorawan_joins, lorawan_status, lorawan_uplinks
 from simulation.job import Job
 from simulation.lorawan_gateways import FREQUENCIES
@@ -50,7 +50,7 @@ def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             if contract.id in SOURCES:
                 ingest(contract)
         ensure_tables(load_contracts())
-        declarations.write()
+        declared.write()
         assert build("observation", "datastream", "lorawan_join", "lorawan_device_status")
         yield
 

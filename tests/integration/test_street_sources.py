@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestion import declarations
 from ingestion.connectors.collect import collect
 from ingestion.contract import SourceContract, load_contracts
 from ingestion.load import ensure_tables, ingest
 from ingestion.territory import load_territory
 from lake.home import landing_dir
+from orchestration import declared
 from simulation import (
     air_stations,
     asset_register,
@@ -76,7 +76,7 @@ def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             if contract.id in SOURCES:
                 ingest(contract)
         ensure_tables(load_contracts())
-        declarations.write()
+        declared.write()
         assert build(*MODELS)
         yield
 

@@ -38,7 +38,17 @@ REAL = Path(__file__).resolve().parents[3] / "shared/real"
 MONTPELLIER = REAL / "fr_montpellier_2014"
 MODULES = (addresses, deliberations, events, grants, urban_assets, wifi_sessions)
 SOURCES = tuple(module.SOURCE for module in MODULES)
-SILVER = ("equipment", "wifi_session", "event", "event_timing", "grant_award", "deliberation", "address")
+SILVER = (
+    "equipment",
+    "equipment_match",
+    "wifi_session",
+    "wifi_usage_hour",
+    "event",
+    "event_timing",
+    "grant_award",
+    "deliberation",
+    "address",
+)
 START, DAYS, SCALE = date(2026, 10, 5), 35, 0.2
 needs_real_files = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside this checkout")
 
@@ -56,15 +66,15 @@ def build(house: House, *models: str) -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    from ingestion import declarations
     from ingestion.contract import load_contracts
     from ingestion.load import ensure_tables
+    from orchestration import declared
 
     project = str(ROOT / "dbt_project")
     with house.lived_in(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBT_LOG_PATH", str(house.home / "dbt/logs"))
         ensure_tables(load_contracts())
-        declarations.write()
+        declared.write()
         try:
             done = dbtRunner().invoke(
                 ["--quiet", "build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious",
@@ -77,14 +87,14 @@ def build(house: House, *models: str) -> None:
 
 
 def silver(house: House, query: str) -> list[tuple[Any, ...]]:
-    """Rows of a query over tables named `silver.x`."""
+    """Rows of a query over tables named `silver.x` or `gold.x`."""
     from lake import engine
 
     with house.lived_in():
         con = engine.connect(attach=False)
         try:
-            for name in set(re.findall(r"\bsilver\.(\w+)", query)):
-                engine.attach_table(con, "silver", name)
+            for layer, name in set(re.findall(r"\b(silver|gold)\.(\w+)", query)):
+                engine.attach_table(con, layer, name)
             return con.execute(query).fetchall()
         finally:
             con.close()
@@ -183,6 +193,19 @@ def test_equipment_is_the_truth(built: House) -> None:
     assert sum(twice for *_, twice in found) > 20
 
 
+def test_what_is_listed_twice_is_decided_on_evidence(built: House) -> None:
+    """Two people measured the same space or defibrillator 3 m apart at most; every pair that was looked at is kept."""
+    twice = sum(t["listed_twice"] == "1" for t in truth(built, "urban_assets"))
+    ((same, far, lost),) = silver(
+        built,
+        """SELECT count(*) FILTER (decision = 'same'), max(distance_m) FILTER (decision = 'same'),
+            count(*) FILTER (also_listed_id IN (SELECT equipment_id FROM silver.equipment) AND decision = 'same')
+        FROM silver.equipment_match""",
+    )
+    assert (same, lost) == (twice, 0)
+    assert far <= 3.5  # and the rounding of one list to five decimals
+
+
 def test_equipment_keeps_what_only_some_have(built: House) -> None:
     rows = silver(
         built,
@@ -226,6 +249,28 @@ def test_wifi_sessions_are_the_truth(built: House) -> None:
     ]
     assert sorted(found) == sorted(e for e in expected if e[2])
     assert silver(built, "SELECT count(*) FROM silver.wifi_session WHERE insee_code IS NULL") == [(0,)]
+
+
+def test_wifi_usage_tells_every_session_of_a_day_or_none(built: House) -> None:
+    """Each part of a day, counted again, has 11 devices behind it, and the parts hold all sessions of the day."""
+    sessions = silver(
+        built,
+        """SELECT thing_id, timezone('Europe/Paris', start_time)::DATE AS day,
+        hour(timezone('Europe/Paris', start_time)) AS hour, device_id FROM silver.wifi_session""",
+    )
+    parts = silver(
+        built, "SELECT thing_id, business_date, start_hour, end_hour, session_count FROM gold.wifi_usage_hour"
+    )
+    days = {(thing, day) for thing, day, *_ in parts}
+    expected = Counter((thing, day) for thing, day, *_ in sessions if (thing, day) in days)
+    told: Counter[tuple[Any, ...]] = Counter()
+    for thing, day, begin, end, count in parts:
+        inside = [device for t, d, hour, device in sessions if (t, d) == (thing, day) and begin <= hour < end]
+        assert len(inside) == count
+        assert len(set(inside)) >= 11
+        told[thing, day] += count
+    assert told == expected
+    assert len({end - begin for _, _, begin, end, _ in parts}) > 1
 
 
 def test_devices_are_counted_by_the_day_and_followed_no_further(built: House) -> None:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestion import declarations
 from ingestion.contract import load_contracts
 from ingestion.load import ensure_tables
 from ingestion.territory import load_territory
 from lake import engine, ops, table
 from lake.home import ROOT
+from orchestration import declared
 from simulation import (
     asset_register,
     bike_stations,
@@ -45,7 +45,8 @@ START, DAYS = date(2026, 10, 5), 30
 LATER = "20261026"  # files from this day on come after the first build
 MODELS = (
     "transit_stop", "transit_route", "transit_trip", "transit_service_date", "transit_delay", "transit_vehicle_position",
-    "transit_alert", "transit_validation", "bike_station", "traffic_site", "traffic_channel", "observation", "datastream",
+    "transit_alert", "transit_validation", "transit_line_usage_hour", "transit_stop_usage_day", "bike_station",
+    "traffic_site", "traffic_channel", "observation", "datastream",
 )  # fmt: skip
 REAL = Path(__file__).resolve().parents[3] / "shared/real"
 FIXTURES = REAL / "fr_transport_fixtures"
@@ -77,7 +78,7 @@ def loaded(landing: Path, new_house: Callable[[], House]) -> Iterator[House]:
         patch.setenv("DBT_LOG_PATH", str(house.home / "dbt/logs"))
         patch.delenv("DATANEVERS_LAKE", raising=False)
         ensure_tables(load_contracts())
-        declarations.write()
+        declared.write()
         early = lambda path: (re.search(r"20\d{6}", path.name) or [""])[0] < LATER  # noqa: E731
         for first in (True, False):
             _deliver(landing, house.landing, only=early if first else lambda _: True)
@@ -139,6 +140,36 @@ def test_the_ledger_is_the_truth(loaded: House, landing: Path) -> None:
         rows = loaded.sql(f"SELECT source_file, source_sha256, count(*) FROM bronze.{name} GROUP BY ALL")
         kept = {(key[1], key[2]): counts[1] for key, counts in loaded.ledger().items() if key[0] == name and counts[1]}
         assert {(file, sha): n for file, sha, n in rows} == kept
+
+
+def test_ridership_adds_up_and_nothing_small_is_told(loaded: House, landing: Path) -> None:
+    """Both tables hold every accepted ticket of a day; each number, counted again, has 11 people behind it."""
+    del loaded
+    expected: dict[str, int] = defaultdict(int)
+    for row in truth(landing, "transit_validations_daily"):
+        expected[row["business_date"]] += int(row["accepted"])
+    tickets = silver(
+        """SELECT v.business_date, v.route_id, coalesce(s.parent_stop_id, s.stop_id, 'unknown'),
+        coalesce(card_id, validation_id), hour(timezone('Europe/Paris', validation_time))
+        FROM silver.transit_validation AS v LEFT JOIN silver.transit_stop AS s USING (stop_id) WHERE is_accepted"""
+    )
+    lines = silver("SELECT * EXCLUDE (line_count) FROM gold.transit_line_usage_hour")
+    places = silver("SELECT business_date, place_id, validation_count FROM gold.transit_stop_usage_day")
+    for rows in (lines, places):
+        totals: dict[str, int] = defaultdict(int)
+        for row in rows:
+            totals[str(row[0])] += row[-1]
+        assert dict(totals) == dict(expected)
+    people: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    known = {(day, line) for day, line, *_ in lines} | {(day, place) for day, place, _ in places}
+    for day, line, place, person, hour in tickets:
+        of_line = line if (day, line) in known else "other"
+        for begin, end in {(b, e) for d, n, b, e, _ in lines if (d, n) == (day, of_line) and b <= hour < e}:
+            people[day, of_line, begin, end].add(person)
+        people[day, place if (day, place) in known else "other"].add(person)
+    assert set(people) == {tuple(row[:-1]) for row in (*lines, *places)}
+    assert min(len(found) for found in people.values()) >= 11
+    assert any(name == "other" for _, name, *_ in (*lines, *places))
 
 
 def test_the_quarantine_is_the_truth(loaded: House, landing: Path) -> None:

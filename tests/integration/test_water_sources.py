@@ -15,11 +15,11 @@ import pyogrio
 import pytest
 from pyogrio.raw import read_arrow
 
-from ingestion import declarations
 from ingestion.contract import load_contracts
 from ingestion.load import ensure_tables, ingest
 from ingestion.territory import load_territory
 from lake.home import landing_dir
+from orchestration import declared
 from simulation import (
     hydrometry,
     water_delegate,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 MODULES = (hydrometry, water_delegate, water_gis, water_loggers, water_sectors, water_work_orders)
 SOURCES = tuple(module.SOURCE for module in MODULES)
 MODELS = (
-    "datastream", "water_bulletin", "water_delegate_year", "water_pipe", "water_repair", "water_sector", "water_sector_logger",
-    "water_service_perimeter", "work_order",
+    "datastream", "water_bulletin", "water_delegate_year", "water_indicator_year", "water_pipe", "water_repair",
+    "water_sector", "water_sector_day", "water_sector_logger", "water_service_perimeter", "work_order",
 )  # fmt: skip
 COUNTS = ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
 REAL = Path(__file__).resolve().parents[3] / "shared/real/water_network/FDR_eau_potable_V6.gpkg"
@@ -67,7 +67,7 @@ def silver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for contract in _contracts():
             ingest(contract)
         ensure_tables(load_contracts())
-        declarations.write()
+        declared.write()
         assert build(*MODELS)
         yield
 
@@ -109,6 +109,46 @@ def test_signed_sums_of_observations_are_the_sectors_volumes() -> None:
     assert {str(day) for _, day, _ in found} == {day for _, day in true}
     for sector, day, volume in found:
         assert volume == pytest.approx(true[sector, str(day)], abs=0.5)
+
+
+@pytest.mark.usefixtures("silver")
+def test_sector_days_measure_what_was_drawn_by_day_and_by_night() -> None:
+    """Logged to a hundredth of a cubic metre per hour: over 100 steps and 4 loggers, under 0.5 m3 and 0.02 m3/h."""
+    true = {(t["sector_id"], t["business_date"]): t for t in truth("water_sector_daily")}
+    found = query(
+        "SELECT sector_id, business_date, volume_m3, night_flow_m3_h FROM gold.water_sector_day WHERE measured_share = 1"
+    )
+    assert len(found) > 0.7 * len(true)
+    for sector, day, volume, night in found:
+        assert volume == pytest.approx(float(true[sector, str(day)]["volume_m3"]), abs=0.5)
+        assert night == pytest.approx(float(true[sector, str(day)]["night_flow_m3_h"]), abs=0.02)
+    assert any(str(day) == "2026-10-25" for _, day, *_ in found)
+
+
+@pytest.mark.usefixtures("silver")
+def test_water_indicators_are_those_of_the_reports() -> None:
+    """Worked out from the true figures: the communes produce and sell nothing, they buy."""
+    expected = {}
+    for row in truth("water_delegate_year"):
+        t = {name: float(value) for name, value in row.items()}
+        metered = t["metered_domestic_m3"] + t["metered_other_m3"]
+        by_right = metered + t["unmetered_m3"] + t["service_m3"]
+        km_days = 365 * t["network_km"]
+        key = (row["insee_code"], int(t["year"]))
+        expected[*key, "P104.3"] = 100 * by_right / t["imported_m3"]
+        expected[*key, "P105.3"] = (t["imported_m3"] - metered) / km_days
+        expected[*key, "P106.3"] = (t["imported_m3"] - by_right) / km_days
+    found = query(
+        """SELECT insee_code, year, indicator_code, value, declared_value FROM gold.water_indicator_year
+        WHERE indicator_code IN ('P104.3', 'P105.3', 'P106.3') AND is_delegated"""
+    )
+    assert {tuple(row[:3]): row[3] for row in found} == pytest.approx(expected)
+    assert all(declared == pytest.approx(value, abs=0.051) for _, _, code, value, declared in found if code == "P104.3")
+    unknown = query(
+        """SELECT DISTINCT missing_reason FROM gold.water_indicator_year
+        WHERE value IS NULL AND indicator_code = 'P107.2' ORDER BY 1"""
+    )
+    assert unknown == [("no_report",), ("too_few_years",)]
 
 
 @pytest.mark.usefixtures("silver")

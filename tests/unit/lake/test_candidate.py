@@ -197,3 +197,58 @@ def test_the_commit_says_which_model_made_it(con: duckdb.DuckDBPyConnection) -> 
     commits = table.commits_since("silver", "t", -1)
     assert [commit.get("dbt_invocation") for commit in commits] == ["run-1", "run-2"]
     assert {commit.get("dbt_model") for commit in commits} == {"model.datanevers.t"}
+
+
+@pytest.fixture
+def a_part_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of more than one partition are written in parts."""
+    monkeypatch.setattr(candidate, "_PARTITIONS_AT_ONCE", 1)
+
+
+@pytest.mark.usefixtures("a_part_a_day")
+def test_many_partitions_come_in_parts_and_become_current_at_once(con: duckdb.DuckDBPyConnection) -> None:
+    settings = {"partition_by": ("day",)}
+    some = f"{THREE_DAYS} union all select null, 4, 'née'"
+    assert _put(con, some, **settings) == 0
+    assert _rows(con) == con.execute(f"{some} order by all").fetchall()
+    assert _added_days(0) == {"2026-10-05", "2026-10-06", "2026-10-07", None}
+    assert _put(con, some, **settings) == 0
+    changed = "select *, timestamptz '2026-10-05 10:00:00.123456+00' as at_time from (" + THREE_DAYS + ") where id > 1"
+    assert _put(con, changed, **settings) == 1
+    assert _rows(con) == con.execute(f"{changed} order by all").fetchall()
+    found = con.execute(
+        f"select name from delta_scan('{table_uri('silver', 't')}') "
+        "where id = 2 and at_time > timestamptz '2026-10-05 10:00:00.123+00'"
+    )
+    assert found.fetchall() == [("b",)]
+
+
+@pytest.mark.usefixtures("a_part_a_day")
+def test_a_table_made_in_parts_is_replaced_by_day_like_any_other(con: duckdb.DuckDBPyConnection) -> None:
+    _put(con, THREE_DAYS, partition_by=("day",))
+    version = _put(
+        con, "select date '2026-10-06' as day, 9 as id, 'z' as name",
+        partition_by=("day",), strategy="replace_by_day", day_column="day", days=("2026-10-06",),
+    )  # fmt: skip
+    assert version == 1
+    assert _added_days(1) == {"2026-10-06"}
+    assert [row[1] for row in _rows(con)] == [1, 9, 3]
+
+
+@pytest.mark.usefixtures("a_part_a_day")
+def test_a_crash_between_the_parts_changes_nothing(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(con, THREE_DAYS, partition_by=("day",))
+    before = _rows(con)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    stage(con, _new(partition_by=("day",)), f"select day, id + 10 as id, name from ({THREE_DAYS})")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(table, "_add_action", killed)
+        promote("silver", "t")
+    assert (_rows(con), table.version("silver", "t")) == (before, 0)
+    assert promote("silver", "t") == 1
+    assert [row[1] for row in _rows(con)] == [11, 12, 13]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingestion.contract import load_contracts
+from orchestration.declared import tables as declared_tables
 from publication.card import load_cards
 
 if TYPE_CHECKING:
@@ -47,12 +48,13 @@ def test_every_contract_model_and_card_is_an_asset(specs: dict[str, dg.AssetSpec
     models = [n for n in manifest()["nodes"].values() if n["resource_type"] in ("model", "seed")]
     stored = {f"{m['schema']}/{m['name']}" for m in models if m["config"]["materialized"] != "ephemeral"}
     bronze = {f"bronze/{c.bronze}" for c in load_contracts()}
-    declared = {f"bronze/{name}" for name in ("territory__commune", "contract__source", "contract__datastream")}
-    assert set(specs) == stored | bronze | declared | {f"publication/{c.id}" for c in load_cards()}
+    declared = {f"bronze/{name}" for name in declared_tables()}
+    done = {"ops/ingest_file", "ops/publication"}
+    assert set(specs) == stored | bronze | declared | done | {f"publication/{c.id}" for c in load_cards()}
 
 
 def test_every_asset_explains_itself(specs: dict[str, dg.AssetSpec]) -> None:
-    groups = {"bronze", "staging", "reference", "conformed", "marts", "opendata", "publication"}
+    groups = {"bronze", "staging", "intermediate", "reference", "conformed", "marts", "opendata", "publication", "ops"}
     groups |= {f"bronze_{c.domain}" for c in load_contracts()}
     for name, spec in specs.items():
         assert spec.description, name
@@ -121,7 +123,7 @@ def test_collecting_asks_nobody_without_credentials(
 def test_the_hourly_run_leaves_out_the_sources_of_other_cadences(definitions: dg.Definitions) -> None:
     keys = {k.to_user_string() for k in definitions.resolve_job_def("hourly_run").asset_layer.executable_asset_keys}
     expected = {f"bronze/{c.bronze}" for c in load_contracts() if c.cadence == "hourly"}
-    declared = {f"bronze/{name}" for name in ("territory__commune", "contract__source", "contract__datastream")}
+    declared = {f"bronze/{name}" for name in declared_tables()}
     assert {k for k in keys if k.startswith("bronze/")} == expected | declared
     assert {f"publication/{c.id}" for c in load_cards()} <= keys
 

@@ -46,8 +46,8 @@ CREATE TABLE gold.comptages_mobilite_measure AS SELECT 'C1' AS channel_id, NULL:
   CASE i WHEN 0 THEN 0 WHEN 1 THEN NULL WHEN 2 THEN 12.5 WHEN 3 THEN 0.00001 ELSE i END::DOUBLE AS count
   FROM range(12) r(i) ORDER BY i DESC;
 
-CREATE TABLE gold.consommation_energie_batiments AS SELECT 'B1' AS batiment_id, 'Mairie' AS batiment_nom,
-  'administration' AS usage, '58194' AS code_insee, 'Nevers' AS commune_nom, 3.157004::DOUBLE AS longitude,
+CREATE TABLE gold.consommation_energie_batiments AS SELECT 'BAT-3bc324bdbe' AS batiment_id, 'Mairie' AS batiment_nom,
+  'mairie' AS usage, '58194' AS code_insee, 'Nevers' AS commune_nom, 3.157004::DOUBLE AS longitude,
   46.988096::DOUBLE AS latitude, DATE '2026-03-01' + i::INTEGER AS date, 1234567.0::DOUBLE + i AS energie_kwh,
   41.25::DOUBLE AS puissance_max_kw, 1::DOUBLE AS part_mesuree FROM range(3) r(i);
 

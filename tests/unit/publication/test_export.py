@@ -27,6 +27,17 @@ def export_of(card: Card, name: str) -> TableExport:
     return TableExport(table.relation, standard, card.stem(name), table.sort, table.coordinates, table.temporal)
 
 
+ADDRESS = {
+    "toponyme": "'Rue du Port, \"haut\"; bas'",
+    "numero": "12",
+    "suffixe": "'bis'",
+    "long": "'3.140000'",
+    "lat": "'46.900000'",
+    "date_der_maj": "DATE '2026-03-02'",
+    "certification_commune": "true",
+}
+
+
 @pytest.fixture
 def carpool(cards: dict[str, Card]) -> TableExport:
     return export_of(cards["lieux-covoiturage"], "lieux-covoiturage")
@@ -51,6 +62,21 @@ def test_csv_is_exactly_what_the_standard_asks(
         "58303-C-001,Échangeur,,,58303,Parking,2026-01-15,false,,3.143786,47.037229,,,,,,,\n"
     )
     assert (tmp_path / "lieux-covoiturage.csv").read_bytes().decode() == expected
+
+
+def test_a_standard_may_want_semicolons_and_coordinates_as_texts(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    table = load_standard("adresses").table("adresses")
+    columns = ", ".join(f'NULL::VARCHAR AS "{f.name}"' for f in table.fields if f.name not in ADDRESS)
+    values = ", ".join(f'{value} AS "{name}"' for name, value in ADDRESS.items())
+    con.execute(f"CREATE TABLE gold.adresses AS SELECT {columns}, {values}")
+    write(con, TableExport("gold.adresses", table, "adresses", ("numero",), ("long", "lat")), tmp_path)
+    header, row = (tmp_path / "adresses.csv").read_text(encoding="utf-8").splitlines()
+    assert header.split(";") == list(table.columns)
+    assert row == ';;;;;;;"Rue du Port, ""haut""; bas";;12;bis;;;;3.140000;46.900000;;;2026-03-02;1'
+    (feature,) = json.loads((tmp_path / "adresses.geojson").read_text(encoding="utf-8"))["features"]
+    assert feature["geometry"] == {"type": "Point", "coordinates": [3.14, 46.9]}
 
 
 def test_instants_are_utc_and_numbers_have_no_exponent(

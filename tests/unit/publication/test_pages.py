@@ -95,6 +95,9 @@ def test_a_dataset_page_shows_files_columns_preview_and_verdict(tree: Path) -> N
     assert "1204.5" in html
     assert "Contrôlé, avec réserves" in html
     assert "Fraîcheur (table t, colonne date)" in html
+    assert "Les 2 règles contrôlées" in html
+    rules = re.findall(r'<th scope="row">(\w+)</th>\s*<td class="n">(\d+)</td>\s*<td>(?:<span[^>]*>)?([^<]*)', html)
+    assert rules == [("Colonnes", "1", "conforme"), ("Fraîcheur", "1", "1 réserve")]
 
 
 def test_values_are_text_not_markup(tree: Path) -> None:

@@ -75,9 +75,10 @@ ROWS: dict[str, dict[str, list[dict[str, str]]]] = {
                 "latitude": "46.988096",
                 "date": f"2026-03-0{day}",
                 "energie_kwh": "318.4",
+                "puissance_max_kw": "41.2",
                 "part_mesuree": "1",
             }
-            for building in ("B1", "B2")
+            for building in ("BAT-3bc324bdbe", "PDL-463d71288d")
             for day in (1, 2, 3)
         ]
     },

@@ -9,7 +9,7 @@ import pytest
 from candidates_of_standards import Candidate
 
 from ingestion.territory import load_territory
-from quality.suite import OPENING_HOURS
+from quality.declared import OPENING_HOURS
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ def test_same_arguments_same_bytes(tmp_path: Path) -> None:
     assert any(name.endswith(".gz") for name in one)
     sources = {name.split("/")[0] for name in one}
     changed = {name.split("/")[0] for name, _ in set(one.items()) ^ set(other.items())}
-    assert changed == sources
+    # limits follow from the centres of the communes, and what is put right is always the same
+    assert changed == sources - {"commune_contours", "corrections"}
 
 
 def test_a_platform_alone_writes_the_same_bytes(tmp_path: Path) -> None:
