@@ -35,7 +35,9 @@ run: setup ## landing to publication; simulates a territory when there is no lan
 	@if [ -n "$(LANDING)" ]; then
 	  $(BIN)/datanevers run --landing "$(LANDING)"
 	else
-	  [ -d "$(DATANEVERS_HOME)/landing" ] || $(BIN)/datanevers simulate --out "$(DATANEVERS_HOME)/landing"
+	  # its 35 days end yesterday, so that nothing of the first publication is out of date
+	  first=$$($(BIN)/python -c 'from datetime import date, timedelta; print(date.today() - timedelta(days=35))')
+	  [ -d "$(DATANEVERS_HOME)/landing" ] || $(BIN)/datanevers simulate --start "$$first" --out "$(DATANEVERS_HOME)/landing"
 	  $(BIN)/datanevers run
 	fi
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import formats, lorawan_jsonl
+from benchmarks import formats, lorawan_jsonl, observations
 from benchmarks.measure import Result, write
 from lake.home import home
 
@@ -13,10 +13,11 @@ from lake.home import home
 def main() -> None:
     """Run all; the table says what each is measured against."""
     home().mkdir(parents=True, exist_ok=True)
-    results: list[Result] = [lorawan_jsonl.run(home()), *formats.run(home())]
+    results: list[Result] = [lorawan_jsonl.run(home()), *formats.run(home()), *observations.run(home())]
     table = Table("name", "value", "unit", "ratio", "peak MB", "against", box=None)
     for r in results:
-        table.add_row(r.name, f"{r.value:,.0f}", r.unit, f"{r.ratio:.2f}", f"{r.peak_mb:,.0f}", r.limit)
+        value = f"{r.value:,.0f}" if r.value >= 100 else f"{r.value:,.2f}"
+        table.add_row(r.name, value, r.unit, f"{r.ratio:.2f}", f"{r.peak_mb:,.0f}", r.limit)
     Console().print(table)
     write(results, home() / "bench.json")
 
