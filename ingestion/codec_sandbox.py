@@ -112,6 +112,8 @@ HARNESS = """
       if (error === null || error instanceof Failure) doubt = "!";
       answer = "t" + (typeof error === "object" && error !== null ? text(error.message) : text(error));
       if (answer === "tout of memory") answer = "m";
+      // without the memory to make an error, QuickJS throws null, as a codec may
+      if (error === null) answer = "tnull (ou mémoire dépassée)";
     }
     return (clean() ? doubt : "!") + answer;
   };

@@ -15,15 +15,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    SqliteEventLogStorage,
+    SqliteEventLogStorageWatchdog,
+)
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
+    from dagster._core.event_api import EventHandlerFn
     from dagster._serdes import ConfigurableClassData
     from sqlalchemy.engine import Connection, Engine
+    from watchdog.events import FileSystemEvent
 
 # The index, the run under way, and a few that somebody looks at; the UI may be asked for hundreds.
 KEPT_OPEN = 8
@@ -62,6 +67,14 @@ class EventLog(SqliteEventLogStorage):
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
 
+    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
+        """Tell of a run's events as they come, which is how the UI shows a run under way."""
+        super().watch(run_id, cursor, callback)
+        observer: Any = self._obs
+        observer.remove_handler_for_watch(*self._watchers[run_id][callback])
+        watchdog = _WriteAheadWatchdog(self, run_id, callback, cursor)
+        self._watchers[run_id][callback] = (watchdog, observer.schedule(watchdog, self._base_dir, recursive=True))
+
     def dispose(self) -> None:
         """Close everything."""
         with self._db_lock:
@@ -69,6 +82,17 @@ class EventLog(SqliteEventLogStorage):
                 engine.dispose()
             self._engines.clear()
         super().dispose()
+
+
+class _WriteAheadWatchdog(SqliteEventLogStorageWatchdog):
+    """Watches the write-ahead log too: a database kept open is itself written only at checkpoints."""
+
+    @property
+    def patterns(self) -> list[str]:
+        return [self._log_path, f"{self._log_path}-wal"]
+
+    def on_modified(self, _: FileSystemEvent) -> None:
+        self._process_log()
 
 
 def _synchronise_seldom(connection: Any, _: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,11 @@ SETTINGS = Path(event_log.__file__).with_name("dagster.yaml")
 def thing() -> dg.MaterializeResult:
     """Any asset with a check."""
     return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
+
+
+@dg.job
+def job() -> None:
+    """A run of this is only written about."""
 
 
 @pytest.fixture
@@ -38,6 +44,26 @@ def test_dagster_finds_the_events_with_its_own_storage(place: Path) -> None:
     assert dg.DagsterEventType.ASSET_CHECK_EVALUATION in written
     assert last is not None
     assert last.run_id == run
+
+
+def test_who_watches_a_run_is_told_of_its_events_while_it_goes_on(place: Path) -> None:
+    """As the UI does, in a process of its own: the run's process keeps the log open, and may go on for minutes."""
+    with dg.DagsterInstance.get() as running, dg.DagsterInstance.get() as looking:
+        run = running.create_run_for_job(job)
+        seen: list[str] = []
+        told = threading.Event()
+
+        def tell(entry: dg.EventLogEntry, _cursor: str) -> None:
+            seen.append(entry.message)
+            if seen[-1] == "after":
+                told.set()
+
+        running.report_engine_event("before", run)
+        looking.watch_event_logs(run.run_id, None, tell)
+        running.report_engine_event("after", run)
+        assert told.wait(30)
+        looking.end_watch_event_logs(run.run_id, tell)
+    assert seen == ["before", "after"]
 
 
 def test_looking_at_many_runs_does_not_leave_their_databases_open(place: Path) -> None:
