@@ -50,14 +50,15 @@ def _emit(document: Any) -> None:
 
 def _table(title: str, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     numeric = {key for key in columns if rows and all(isinstance(r.get(key), int) for r in rows)}
     for key, label in columns.items():
-        drawn.add_column(label, justify="right" if key in numeric else "left", overflow="fold")
+        drawn.add_column(escape(label), justify="right" if key in numeric else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(_cell(row.get(key)) for key in columns))
+        drawn.add_row(*(escape(_cell(row.get(key))) for key in columns))  # a unit such as [ppm] is no markup
     Console().print(drawn)
 
 

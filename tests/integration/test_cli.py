@@ -136,6 +136,10 @@ def test_query_answers_in_three_forms(town: Town) -> None:
     assert all(site in table for site, *_ in rows)
 
 
+def test_a_unit_in_brackets_is_shown(town: Town) -> None:
+    assert "[ppm]" in town("query", "SELECT '[ppm]' AS unit").ok().out
+
+
 def test_query_of_nothing_is_no_error(town: Town) -> None:
     nothing = "SELECT site_id FROM gold.eau_volumes_journaliers WHERE false"
     assert town("query", nothing, "--json").ok().document == []
