@@ -22,13 +22,18 @@ FED = frozenset({
 })  # fmt: skip
 
 
-def build(*models: str, full_refresh: bool = False) -> bool:
-    """Build models and what they read; whether dbt succeeded."""
+def build(*models: str, full_refresh: bool = False, tested: bool = False) -> bool:
+    """Build models and what they read; whether dbt succeeded.
+
+    dbt's own data tests are asked where they are `tested`: of simulated rows of all sources, test_dbt_build.py and the
+    run of `whole_town` ask them all.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     project = str(ROOT / "dbt_project")
-    chosen = ["--select", *(f"+{m}" for m in models), "--exclude-resource-type", "unit_test"]
+    chosen = ["--select", *(f"+{m}" for m in models)]
+    chosen += ["--exclude-resource-type", "unit_test", *(["test"] * (not tested))]
     chosen += ["--indirect-selection", "cautious"]  # tests between these and other models stay out
     chosen += ["--full-refresh"] * full_refresh
     where = ["--project-dir", project, "--profiles-dir", project]

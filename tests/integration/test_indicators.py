@@ -25,6 +25,7 @@ from orchestration import declared
 from simulation import lorawan_uplinks, water_scada, wifi_sessions
 from simulation.job import Job
 from simulation.truth import Truth
+from tests.integration.simulated import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,19 +56,6 @@ def document(home: Path, *argv: str) -> Any:
 
 def values(home: Path) -> dict[str, float]:
     return {one["code"]: one["value"] for one in document(home, "indicators")}
-
-
-def build(*models: str) -> bool:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    project = str(ROOT / "dbt_project")
-    chosen = ["--select", *(f"+{m}" for m in models), "--exclude-resource-type", "unit_test"]
-    where = ["--project-dir", project, "--profiles-dir", project]
-    try:
-        return dbtRunner().invoke(["--quiet", "build", *chosen, *where]).success
-    finally:
-        DuckDBConnectionManager.close_all_connections()
 
 
 @pytest.fixture(scope="module")

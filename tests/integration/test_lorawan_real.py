@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.simulated import build
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,20 +29,6 @@ EMS, FTD = "Helium_EMS_A81758FFFE04B1C1.ndjson.gz", "Helium_FTD_0018B20000020.nd
 UPLINKS = "bronze.lorawan_uplinks__uplink"
 
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside this checkout")
-
-
-def build(*models: str) -> bool:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    from lake.home import ROOT
-
-    project = str(ROOT / "dbt_project")
-    chosen = ["--select", *(f"+{m}" for m in models), "--exclude-resource-type", "unit_test"]
-    try:
-        return dbtRunner().invoke(["build", *chosen, "--project-dir", project, "--profiles-dir", project]).success
-    finally:
-        DuckDBConnectionManager.close_all_connections()
 
 
 def events(name: str) -> list[dict[str, Any]]:
@@ -149,7 +137,7 @@ def silver(exports: House) -> House:
         patch.setenv("DBT_LOG_PATH", str(exports.home / "dbt/logs"))
         ensure_tables(load_contracts())
         declared.write()
-        assert build("observation")
+        assert build("observation", tested=True)
     return exports
 
 

@@ -61,8 +61,8 @@ def simulated(landing: Path, *, days: int = DAYS, scale: float = SCALE, modules:
     truth.write(landing / "_truth")
 
 
-def build(house: House, *models: str) -> None:
-    """Build models and what they stand on; tests of other models stay out."""
+def build(house: House, *models: str, tested: bool = False) -> None:
+    """Build models and what they stand on; dbt's own data tests are asked where they are `tested`, see simulated.py."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -77,8 +77,8 @@ def build(house: House, *models: str) -> None:
         declared.write()
         try:
             done = dbtRunner().invoke(
-                ["--quiet", "build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious",
-                 "--select", *(f"+{model}" for model in models), "--project-dir", project, "--profiles-dir", project]
+                ["--quiet", "build", "--exclude-resource-type", "unit_test", *(["test"] * (not tested)),
+                 "--indirect-selection", "cautious", "--select", *(f"+{model}" for model in models), "--project-dir", project, "--profiles-dir", project]
             )  # fmt: skip
         finally:
             DuckDBConnectionManager.close_all_connections()
@@ -547,7 +547,7 @@ def real(new_house: Callable[[], House]) -> House:
 
 @pytest.fixture(scope="module")
 def real_built(real: House) -> House:
-    build(real, "equipment", "event", "event_timing")
+    build(real, "equipment", "event", "event_timing", tested=True)
     return real
 
 

@@ -107,7 +107,7 @@ def _build() -> None:
     try:
         models = [f"+{name}" for name in MODELS]
         done = dbtRunner().invoke(
-            ["--quiet", "build", "--exclude-resource-type", "unit_test", "--select", *models, *where]
+            ["--quiet", "build", "--exclude-resource-type", "unit_test", "test", "--select", *models, *where]
         )
     finally:
         DuckDBConnectionManager.close_all_connections()
