@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.parsed import Parsed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -141,6 +143,12 @@ class House:
             rows = self.sql(f"SELECT source_file, source_sha256, count(*) FROM bronze.{name} GROUP BY ALL")
             held |= {(name, file, sha): n for file, sha, n in rows}
         assert held == loaded
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _parsed_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    Parsed.folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")

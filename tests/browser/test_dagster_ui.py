@@ -57,6 +57,9 @@ def ui(page: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     simulated = ["simulate", "--start", f"{START}", "--days", "2", "--scale", "0.05", "--out", str(home / "landing")]
     for command in (simulated, ["ingest"]):
         subprocess.run([*datanevers, *command], cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
+        for folder in (home / "landing").iterdir():  # one source is enough to look at
+            if folder.name != "water_scada":
+                shutil.rmtree(folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

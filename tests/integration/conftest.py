@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
+from tests.parsed import parsed_into
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -143,6 +145,8 @@ class Town:
         self._commands = commands
 
     def start(self, *argv: str) -> Running:
+        if argv[0] in ("run", "build", "audit", "publish"):
+            parsed_into(self.home)
         return self._commands.start(argv, environment(self.home))
 
     def __call__(self, *argv: str) -> Done:

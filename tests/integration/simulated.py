@@ -7,13 +7,12 @@ Does not: which sources, or what should be there.
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
 from lake import engine
-from lake.home import landing_dir
+from lake.home import home, landing_dir
+from tests.parsed import parsed_into
 
-ROOT = Path(__file__).resolve().parents[2]
 # The datasets that the sources of the small installation (conftest.py) give rows to; the others have none to publish.
 FED = frozenset({
     "adresses", "comptages-mobilite", "consommation-energie-batiments", "eau-volumes-journaliers",
@@ -28,19 +27,14 @@ def build(*models: str, full_refresh: bool = False, tested: bool = False) -> boo
     dbt's own data tests are asked where they are `tested`: of simulated rows of all sources, test_dbt_build.py and the
     run of `whole_town` ask them all.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
+    from orchestration import pipeline
 
-    project = str(ROOT / "dbt_project")
+    parsed_into(home())
     chosen = ["--select", *(f"+{m}" for m in models)]
     chosen += ["--exclude-resource-type", "unit_test", *(["test"] * (not tested))]
     chosen += ["--indirect-selection", "cautious"]  # tests between these and other models stay out
     chosen += ["--full-refresh"] * full_refresh
-    where = ["--project-dir", project, "--profiles-dir", project]
-    try:
-        return dbtRunner().invoke(["--quiet", "build", *chosen, *where]).success
-    finally:
-        DuckDBConnectionManager.close_all_connections()
+    return bool(pipeline.dbt("build", *pipeline.WITHOUT_FILES, *chosen).success)
 
 
 def query(sql: str) -> list[tuple[Any, ...]]:

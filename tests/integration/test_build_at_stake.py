@@ -20,6 +20,7 @@ from lake import candidate, ops, table
 from lake.home import dbt_dir, landing_dir, table_uri
 from orchestration import declared, pipeline, refusal, stake
 from simulation.run import simulate
+from tests.parsed import parsed_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             path.rename(home / path.name)
         load()
         declared.write()
+        parsed_into(home)
         assert pipeline.build(run_id="first").failed == {}
         promote()
         yield home
@@ -101,6 +103,18 @@ def test_with_nothing_new_nothing_is_built(house: Path) -> None:
     assert stake.changed(pipeline.bronze_versions()) == set()
     done = pipeline.build(run_id="idle")
     assert (done.models, done.tests, done.broken) == ({}, {}, False)
+
+
+def test_the_parsed_project_moves_with_the_installation(house: Path, tmp_path: Path) -> None:
+    """Restored elsewhere, or under another name: dbt by itself would parse everything again."""
+    shutil.copytree(house / "dbt", tmp_path / "dbt")
+    kept = tmp_path / "dbt/target/partial_parse.msgpack"
+    before = kept.stat().st_mtime_ns
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATANEVERS_HOME", str(tmp_path))
+        done = pipeline.dbt("list", "--select", "carpool_site", "--resource-type", "model")
+    assert [str(line) for line in done.result] == ["datanevers.conformed.carpool_site"]
+    assert kept.stat().st_mtime_ns == before
 
 
 def test_a_new_file_builds_what_is_made_from_it(house: Path) -> None:

@@ -20,10 +20,11 @@ import pytest
 from ingestion.contract import load_contracts
 from ingestion.load import ingest
 from lake import candidate, engine, ops, table
-from lake.home import ROOT, landing_dir, table_uri
-from orchestration import declared
+from lake.home import ROOT, home, landing_dir, table_uri
+from orchestration import declared, pipeline
 from publication.card import load_cards
 from simulation.run import simulate
+from tests.parsed import parsed_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +38,8 @@ OPENDATA = tuple(part.model for card in load_cards() for part in card.tables)
 
 def _dbt(*arguments: str) -> Any:
     """One dbt command in this process; its database is let go afterwards."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    try:
-        return dbtRunner().invoke(["--quiet", *arguments, *where])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
+    parsed_into(home())
+    return pipeline.dbt(*arguments)
 
 
 def _versions() -> dict[str, int | None]:

@@ -14,7 +14,6 @@ import pytest
 
 from ingestion.pseudonyms import KEY_ENV
 from ingestion.territory import load_territory
-from lake.home import ROOT
 from simulation import (
     addresses,
     asset_register,
@@ -26,6 +25,7 @@ from simulation import (
 )
 from simulation.job import Job
 from simulation.truth import Truth
+from tests.parsed import parsed_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,25 +63,19 @@ def simulated(landing: Path, *, days: int = DAYS, scale: float = SCALE, modules:
 
 def build(house: House, *models: str, tested: bool = False) -> None:
     """Build models and what they stand on; dbt's own data tests are asked where they are `tested`, see simulated.py."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     from ingestion.contract import load_contracts
     from ingestion.load import ensure_tables
-    from orchestration import declared
+    from orchestration import declared, pipeline
 
-    project = str(ROOT / "dbt_project")
+    parsed_into(house.home)
     with house.lived_in(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBT_LOG_PATH", str(house.home / "dbt/logs"))
         ensure_tables(load_contracts())
         declared.write()
-        try:
-            done = dbtRunner().invoke(
-                ["--quiet", "build", "--exclude-resource-type", "unit_test", *(["test"] * (not tested)),
-                 "--indirect-selection", "cautious", "--select", *(f"+{model}" for model in models), "--project-dir", project, "--profiles-dir", project]
-            )  # fmt: skip
-        finally:
-            DuckDBConnectionManager.close_all_connections()
+        done = pipeline.dbt(
+            "build", *pipeline.WITHOUT_FILES, "--exclude-resource-type", "unit_test", *(["test"] * (not tested)),
+            "--indirect-selection", "cautious", "--select", *(f"+{model}" for model in models),
+        )  # fmt: skip
     faults = [(r.node.name, r.status, r.message) for r in done.result or () if r.status not in ("success", "pass")]
     assert done.success, faults or done.exception
 

@@ -22,8 +22,7 @@ from ingestion.contract import load_contracts
 from ingestion.load import ensure_tables
 from ingestion.territory import load_territory
 from lake import engine, ops, table
-from lake.home import ROOT
-from orchestration import declared
+from orchestration import declared, pipeline
 from simulation import (
     asset_register,
     bike_stations,
@@ -34,6 +33,7 @@ from simulation import (
 )
 from simulation.job import Job
 from simulation.truth import Truth
+from tests.parsed import parsed_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,20 +97,11 @@ def _deliver(landing: Path, to: Path, *, only: Callable[[Path], bool]) -> None:
 
 def _build() -> None:
     """Build the models of these sources; what they read is recorded, so that the next build looks at what is new."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     names = [c.bronze for c in load_contracts()]
     versions = {name: table.version("bronze", name) for name in names}
-    where = ["--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT / "dbt_project")]
-    (Path(os.environ["DATANEVERS_HOME"]) / "dbt").mkdir(exist_ok=True)
-    try:
-        models = [f"+{name}" for name in MODELS]
-        done = dbtRunner().invoke(
-            ["--quiet", "build", "--exclude-resource-type", "unit_test", "test", "--select", *models, *where]
-        )
-    finally:
-        DuckDBConnectionManager.close_all_connections()
+    parsed_into(Path(os.environ["DATANEVERS_HOME"]))
+    models = [f"+{name}" for name in MODELS]
+    done = pipeline.dbt("build", "--exclude-resource-type", "unit_test", "test", "--select", *models)
     failed = [(r.node.name, r.message) for r in done.result or () if str(r.status) not in ("success", "pass")]
     assert done.success, (done.exception, failed[:5])
     built = [
