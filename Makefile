@@ -42,7 +42,7 @@ run: setup ## landing to publication; simulates a territory when there is no lan
 	fi
 
 test: $(VENV)/.dev ## every test
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.dev ## fifty runs killed at random moments (a quarter of an hour)
 	$(BIN)/pytest -s tests/integration/soak_kill.py
