@@ -83,6 +83,8 @@ class Card(_Frozen):
     """Everything about a published dataset that is said by people and not found in the data."""
 
     id: Identifier
+    # Ids it had before, oldest first: renaming moves its pages and files, not what portals know it by.
+    formerly: tuple[Identifier, ...] = ()
     title: Annotated[str, Field(min_length=5)]
     # Portals rank short descriptions as poor metadata; 100 characters is data.gouv.fr's threshold.
     description: Annotated[str, Field(min_length=101)]
@@ -110,6 +112,19 @@ class Card(_Frozen):
     def folder(self) -> str:
         """The dataset's folder in the published tree."""
         return f"datasets/{self.id}"
+
+    @property
+    def identity(self) -> str:
+        """The id in its IRIs: the first it ever had."""
+        return self.formerly[0] if self.formerly else self.id
+
+    def iri(self, base: str) -> str:
+        """What the dataset is, wherever its page and files are; also its one dct:identifier."""
+        return f"{base}/id/dataset/{self.identity}"
+
+    def identity_of(self, name: str) -> str:
+        """The name that a file of this dataset would have had under its first id."""
+        return self.identity + name.removeprefix(self.id) if name.startswith(self.id) else name
 
     def stem(self, table: str) -> str:
         """File name, without its ending, of one table: the id, followed by the table's name when there are several."""
@@ -169,12 +184,15 @@ def load_cards(folder: Path = CARDS_DIR) -> tuple[Card, ...]:
     """All cards, sorted by id.
 
     Raises:
-        CardError: on the first card that cannot be used, or when two cards share an id.
+        CardError: on the first card that cannot be used, or when two cards share an id, present or former.
     """
     cards = sorted((read_card(path) for path in folder.glob("*/*.yml")), key=lambda card: card.id)
-    ids = [card.id for card in cards]
+    ids = [name for card in cards for name in {card.id, *card.formerly}]  # an id may be taken up again by its own
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
-        msg = f"{folder}: several cards for {', '.join(twice)}; keep one"
+        ids_twice = ", ".join(twice)
+        msg = (
+            f"{folder}: several cards for {ids_twice} (`id` or `formerly`); keep one, an id names one dataset for ever"
+        )
         raise CardError(msg)
     return tuple(cards)

@@ -47,7 +47,7 @@ def datapackage(entry: Entry, territory: Territory) -> bytes:
     package: dict[str, Any] = {
         "profile": "data-package",
         "name": card.id,
-        "id": f"{territory.base}/id/dataset/{card.id}",
+        "id": card.iri(territory.base),
         "title": card.title,
         "description": card.description,
         "version": str(published.version),

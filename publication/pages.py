@@ -19,13 +19,13 @@ from publication.package import FORMULA_NOTE, schema_file
 from publication.vocabulary import FORMATS, FREQUENCIES, THEMES, Licence, licence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
 
     from jinja2 import Environment
 
     from ingestion.territory import Territory
-    from publication.state import Entry, LastAudit, PublishedFile
+    from publication.state import Entry, LastAudit, PublishedFile, Tombstone
     from quality.standard import TableStandard
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -94,6 +94,19 @@ def render(territory: Territory, entries: Sequence[Entry], locate: Callable[[Pub
         )
         pages[f"{entry.card.folder}/index.html"] = html.encode()
     return pages
+
+
+def farewells(territory: Territory, left: Mapping[str, Tombstone]) -> dict[str, bytes]:
+    """The page that stays at the address of a dataset that left: why, since when, and where it is now.
+
+    A page, not an HTTP redirect: plain files cannot redirect, and a harvester that is redirected fails.
+    """
+    template = _environment(territory).get_template("tombstone.html.jinja")
+    shared = {"territory": territory, "licence": licence(territory.licence), "root": "../../"}
+    return {
+        f"datasets/{name}/index.html": template.render(shared, tombstone=tombstone).encode()
+        for name, tombstone in left.items()
+    }
 
 
 def _sheet(entry: Entry, name: str, locate: Callable[[PublishedFile], Path]) -> Sheet:
@@ -193,11 +206,11 @@ def _linked_data(entry: Entry, territory: Territory, terms: Licence) -> str:
     document: dict[str, Any] = {
         "@context": "https://schema.org/",
         "@type": "Dataset",
-        "@id": f"{base}/id/dataset/{card.id}",
+        "@id": card.iri(base),
         "name": card.title,
         "description": card.description,
         "url": f"{base}/{card.folder}/",
-        "identifier": f"{base}/id/dataset/{card.id}",
+        "identifier": card.iri(base),
         "version": str(published.version),
         "inLanguage": territory.language,
         "license": terms.iri,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +22,7 @@ from lake import ops
 from lake.engine import attach_table, connect
 from lake.home import publication_dir
 from lake.table import exists
-from publication import catalog, package, pages, tree
+from publication import catalog, departures, package, pages, tree
 from publication.export import Exported, ExportError, TableExport, fingerprint, write, write_archive
 from publication.state import (
     CheckedRule,
@@ -32,6 +32,7 @@ from publication.state import (
     PublishedDataset,
     PublishedFile,
     State,
+    Tombstone,
     load_state,
 )
 from quality.standard import Standard, load_standard
@@ -95,8 +96,8 @@ def publish(
     """Make the published tree say what the gold tables and verdicts say; change nothing when it already does.
 
     Args:
-        con: sees the gold tables as `gold.<model>`.
-        cards: every dataset that may be published; one that is missing is withdrawn.
+        con: sees the gold tables as `gold.<model>`, and `silver.commune_contour` when the lake has it.
+        cards: every dataset that may be published; one that is missing, also as `formerly`, is withdrawn.
         verdicts: newest verdict by dataset id; a dataset without one is left as it is.
         run_id: kept with the versions this run makes.
         now: the instant of publication (aware); the present by default.
@@ -118,11 +119,14 @@ def publish(
             for card, draft in drafts
             if draft.is_listed and draft.published is not None
         ]
-        files = _files(territory, entries, {p: f for _, draft in drafts for p, f in draft.fresh.items()})
-        after = State(datasets=known | {card.id: d.published for card, d in drafts if d.published is not None})
+        left = departures.tombstones(before, known, cards, entries, moment)
+        fresh = {p: f for _, draft in drafts for p, f in draft.fresh.items()}
+        listing = departures.listing(before, entries, moment)
+        files = _files(territory, entries, fresh, left, area=_area(con), listed_since=listing.since)
+        after = State(datasets=_remembered(known, drafts), tombstones=left, listing=listing)
         swapped = tree.replace(before, after, files)
         _follow(after, recorded)
-    listed = {card.id for card in cards}
+    listed = {name for card in cards for name in (card.id, *card.formerly)}
     gone = [
         Outcome(name, "withdrawn", known[name].version, "no card any more")
         for name in sorted(before.datasets)
@@ -146,24 +150,25 @@ class _Run:
 
     def draft(self, card: Card, verdict: Verdict | None) -> _Draft:
         """Decide what becomes of one dataset, and write its files when they may have changed."""
-        prior = self.known.get(card.id)
+        prior, kept = self._prior(card)
         if verdict is None:
-            return self._keep(card, prior, None, "unchanged", "not audited in this run")
+            return self._keep(card, prior, kept, None, "unchanged", "not audited in this run")
         audit = self._audit(verdict, prior)
         if verdict.status == "failed":
-            return self._keep(card, prior, audit, "held", f"audit failed on {_named(verdict.failures)}")
+            return self._keep(card, prior, kept, audit, "held", f"audit failed on {_named(verdict.failures)}")
         standard = load_standard(card.standard)
         exports = [_table_export(card, standard, table.name, self.territory) for table in card.tables]
         try:
             recipe = [fingerprint(self.con, e) for e in exports]
             recipe += [card.archive.model_dump_json()] if card.archive else []
             digest = hashlib.sha256("".join(recipe).encode()).hexdigest()
-            if prior is not None and prior.fingerprint == digest and self._has_files(prior):
-                return _Draft(Outcome(card.id, "unchanged", prior.version), prior.model_copy(update={"audit": audit}))
+            if prior is not None and kept is not None and prior.fingerprint == digest:
+                same = prior.model_copy(update={"audit": audit})
+                return _Draft(Outcome(card.id, "unchanged", prior.version), same, kept)
             written = [(e, write(self.con, e, self.scratch)) for e in exports]
             bundle = write_archive(self.con, written, card.archive, self.scratch) if card.archive else None
         except ExportError as error:
-            return self._keep(card, prior, None, "held", str(error))
+            return self._keep(card, prior, kept, None, "held", str(error))
         return self._version(card, prior, audit, digest, written, bundle)
 
     def _version(
@@ -194,12 +199,12 @@ class _Run:
                     sha256=new.sha256,
                     bytes=new.bytes,
                     rows=rows,
-                    modified=old[target].modified if same else self.moment,
+                    modified=old[target].modified if same else self._changed_at(old.get(target)),
                 )
             )
         changed = {f.path: f.sha256 for f in files} != {f.path: f.sha256 for f in old.values()}
         # past every version ever recorded: the tree may have been restored from an older backup
-        highest = max((v for name, v in self.versions if name == card.id), default=0)
+        highest = max((v for name, v in self.versions if name in (card.id, *card.formerly)), default=0)
         version = max(highest, prior.version if prior else 0) + 1 if changed or prior is None else prior.version
         published = PublishedDataset(
             version=version,
@@ -213,18 +218,37 @@ class _Run:
         return _Draft(Outcome(card.id, "published" if changed else "unchanged", version), published, fresh)
 
     def _keep(
-        self, card: Card, prior: PublishedDataset | None, audit: LastAudit | None, result: Result, reason: str
+        self,
+        card: Card,
+        prior: PublishedDataset | None,
+        kept: dict[str, tree.NewFile] | None,
+        audit: LastAudit | None,
+        result: Result,
+        reason: str,
     ) -> _Draft:
         """The last good version, when there is one, with what the newest audit said."""
         if prior is None:
             return _Draft(Outcome(card.id, "absent", None, reason), None)
         published = prior if audit is None else prior.model_copy(update={"audit": audit})
-        if not self._has_files(prior):
+        if kept is None:
             return _Draft(Outcome(card.id, "absent", prior.version, f"{reason}; its files are gone"), published)
-        return _Draft(Outcome(card.id, result, prior.version, reason), published)
+        return _Draft(Outcome(card.id, result, prior.version, reason), published, kept)
 
-    def _has_files(self, prior: PublishedDataset) -> bool:
-        return all(tree.intact(publication_dir(), file.path, self.before.files) for file in prior.files)
+    def _prior(self, card: Card) -> tuple[PublishedDataset | None, dict[str, tree.NewFile] | None]:
+        """The last version, and those of its files that have to move as it was renamed; no files when some are gone."""
+        name = departures.last_address(card, self.known, self.before.files)
+        if name is None:
+            return None, None
+        prior, current = self.known[name], publication_dir()
+        whole = all(tree.intact(current, file.path, self.before.files) for file in prior.files)
+        if name == card.id:
+            return prior, {} if whole else None
+        renamed = departures.moved(prior, name, card)
+        return renamed, departures.moved_files(prior, renamed, current, self.scratch) if whole else None
+
+    def _changed_at(self, old: PublishedFile | None) -> datetime:
+        """Now; a second later for a file that changed twice within one, as a time that stays says nothing changed."""
+        return self.moment + timedelta(seconds=old is not None and old.modified == self.moment)
 
     def _audit(self, verdict: Verdict, prior: PublishedDataset | None) -> LastAudit:
         since = None
@@ -259,8 +283,36 @@ def _rules(checks: Sequence[Check]) -> tuple[CheckedRule, ...]:
     )
 
 
+def _remembered(
+    known: Mapping[str, PublishedDataset], drafts: Sequence[tuple[Card, _Draft]]
+) -> dict[str, PublishedDataset]:
+    """What the manifest keeps: also withdrawn datasets, so that their versions go on; not the former ids of others."""
+    former = {name for card, _ in drafts for name in card.formerly}
+    datasets = {name: published for name, published in known.items() if name not in former}
+    return datasets | {
+        card.id: draft.published.model_copy(update={"title": card.title})
+        for card, draft in drafts
+        if draft.published is not None
+    }
+
+
+def _area(con: duckdb.DuckDBPyConnection) -> catalog.Box | None:
+    """The envelope of the communes' contours; None as long as none were delivered."""
+    if not exists("silver", "commune_contour"):
+        return None
+    sql = "SELECT min(west_deg), min(south_deg), max(east_deg), max(north_deg) FROM silver.commune_contour"
+    sides = con.execute(sql).fetchone()
+    return None if sides is None or None in sides else catalog.Box(*sides)
+
+
 def _files(
-    territory: Territory, entries: Sequence[Entry], fresh: Mapping[str, tree.NewFile]
+    territory: Territory,
+    entries: Sequence[Entry],
+    fresh: Mapping[str, tree.NewFile],
+    left: Mapping[str, Tombstone],
+    *,
+    area: catalog.Box | None,
+    listed_since: datetime | None,
 ) -> dict[str, tree.NewFile]:
     """Every file of the tree to be, by path."""
     current = publication_dir()
@@ -276,7 +328,8 @@ def _files(
         new = fresh.get(file.path)
         return new.content if new is not None and isinstance(new.content, Path) else current / file.path
 
-    texts = catalog.serialise(catalog.build(territory, entries)) | pages.render(territory, entries, locate)
+    texts = catalog.files(territory, entries, area=area, listed_since=listed_since)
+    texts |= pages.render(territory, entries, locate) | pages.farewells(territory, left)
     return files | {path: tree.from_bytes(text) for path, text in texts.items()}
 
 

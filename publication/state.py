@@ -78,6 +78,7 @@ class PublishedDataset(_Frozen):
     """One dataset as last published. Kept when it is withdrawn, so that its versions go on if it comes back."""
 
     version: int
+    title: str = ""  # what a tombstone says of it once its card is gone
     issued: datetime  # first publication
     run_id: str  # the run that made this version
     fingerprint: str  # of the rows and of the way they are written
@@ -95,6 +96,21 @@ class PublishedDataset(_Frozen):
         return next(file.rows for file in self.files if file.table == table)
 
 
+class Tombstone(_Frozen):
+    """A dataset that is no longer at its address: withdrawn, or renamed to `successor`."""
+
+    title: str
+    since: datetime
+    successor: str | None = None
+
+
+class Listing(_Frozen):
+    """Which datasets the catalogue lists, and since when it is these."""
+
+    datasets: tuple[str, ...]
+    since: datetime | None
+
+
 class TreeFile(_Frozen):
     """Any file of the tree, data or page."""
 
@@ -107,6 +123,8 @@ class State(_Frozen):
 
     datasets: dict[str, PublishedDataset] = {}
     files: dict[str, TreeFile] = {}
+    tombstones: dict[str, Tombstone] = {}
+    listing: Listing | None = None
 
     def dump(self) -> bytes:
         """The manifest's bytes: the same for the same content."""

@@ -40,7 +40,7 @@ def test_only_orchestration_knows_the_orchestrator(library: str) -> None:
 
 
 def test_ingestion_knows_neither_dbt_nor_the_gate() -> None:
-    for library in ("dbt", "great_expectations", "dagster", "rdflib"):
+    for library in ("dbt", "great_expectations", "dagster", "pyoxigraph"):
         assert not [p for p in importers(library) if p.startswith("ingestion/")]
 
 
@@ -52,7 +52,7 @@ def test_the_simulation_knows_of_ingestion_only_the_territory() -> None:
 
 
 def test_heavy_libraries_are_not_imported_by_importing_ours() -> None:
-    heavy = "{'pandas', 'great_expectations', 'dagster', 'dbt', 'rdflib', 'deltalake', 'duckdb', 'pyarrow'}"
+    heavy = "{'pandas', 'great_expectations', 'dagster', 'dbt', 'pyoxigraph', 'deltalake', 'duckdb', 'pyarrow'}"
     program = f"import ingestion.load, lake.ops, lake.engine, sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

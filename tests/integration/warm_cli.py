@@ -30,7 +30,7 @@ HEAVY = (
     "great_expectations",
     "jinja2",
     "pyarrow.parquet",
-    "rdflib",
+    "pyoxigraph",
     "rich.progress",
 )
 
