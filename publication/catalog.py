@@ -121,14 +121,19 @@ def coverage(territory: Territory, area: Box | None = None) -> str:
 def _strict(said: Iterable[Triple]) -> Iterator[Triple]:
     """The same statements with the types that DCAT-AP asks for and harvesters stumble over."""
     kind, value = iri("rdf:type"), iri("spdx:checksumValue")
+    listed = {iri("skos:Concept"), iri("skos:ConceptScheme")}  # these have their scheme, or are one
     for triple in said:
+        subject = triple.subject
         if triple.predicate == value and isinstance(triple.object, Literal):
-            yield Triple(triple.subject, kind, iri("spdx:Checksum"))
-            yield Triple(triple.subject, value, typed(triple.object.value, "xsd:hexBinary"))
+            yield Triple(subject, kind, iri("spdx:Checksum"))
+            yield Triple(subject, value, typed(triple.object.value, "xsd:hexBinary"))
         else:
             yield triple
         if triple.object == iri("dct:IMT"):
-            yield Triple(triple.subject, kind, iri("dct:MediaTypeOrExtent"))
+            yield Triple(subject, kind, iri("dct:MediaTypeOrExtent"))
+        is_kind = triple.predicate == kind and triple.object not in listed
+        if is_kind and isinstance(subject, NamedNode) and subject.value.startswith(EU):
+            yield Triple(subject, iri("skos:inScheme"), NamedNode(subject.value.rsplit("/", 1)[0]))
 
 
 @dataclass(frozen=True)
@@ -329,7 +334,7 @@ class _Page:
             ("dcatap:availability", self._concept(
                 f"{EU}planned-availability/STABLE", f"{EU}planned-availability", "stable"
             )),
-            ("spdx:checksum", said.blank(f"checksum-{file.name}", None, [
+            ("spdx:checksum", said.blank(f"{card.id}-checksum-{file.name}", None, [
                 ("spdx:algorithm", iri("spdx:checksumAlgorithm_sha256")),
                 ("spdx:checksumValue", Literal(file.sha256)),
             ])),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pyoxigraph import BlankNode, Literal, NamedNode, RdfFormat, Triple, serialize
@@ -59,20 +60,18 @@ class Statements:
     """A graph under construction: what is said of each subject, each thing once."""
 
     def __init__(self) -> None:
-        self._said: dict[Subject, dict[tuple[NamedNode, Term], None]] = {}
+        self._said: dict[Subject, dict[Triple, None]] = {}
 
     def __iter__(self) -> Iterator[Triple]:
-        return (
-            Triple(subject, predicate, value) for subject, facts in self._said.items() for predicate, value in facts
-        )
+        return chain.from_iterable(self._said.values())
 
     def add(self, subject: Subject, kind: str | None, facts: Sequence[tuple[str, Term]]) -> None:
         """Say `facts` of a subject, and what kind of thing it is."""
         said = self._said.setdefault(subject, {})
         if kind is not None:
-            said[iri("rdf:type"), iri(kind)] = None
+            said[Triple(subject, iri("rdf:type"), iri(kind))] = None
         for predicate, value in facts:
-            said[iri(predicate), value] = None
+            said[Triple(subject, iri(predicate), value)] = None
 
     def named(self, address: str, kind: str, facts: Sequence[tuple[str, Term]] = ()) -> NamedNode:
         """A thing with an IRI."""

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from rdflib import DCAT, DCTERMS, RDF, BNode, Graph, Literal, URIRef
 
-from ingestion.territory import load_territory
 from lake import table
 from publication.card import CARDS_DIR, Card, CardError, load_cards
 from publication.publish import publish
 from publication.state import load_state
+from tests.fixtures.dcat import BASE, CATALOG, SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 FIRST = datetime(2026, 4, 1, 5, 30, 12, tzinfo=UTC)
 LATER = FIRST + timedelta(days=1)
-BASE = load_territory().base
-CATALOG = URIRef(f"{BASE}/catalog")
-SERVICE = URIRef(f"{BASE}/id/service/api")
 CARPOOL, WATER = "lieux-covoiturage", "eau-volumes-journaliers"
 Said = set[tuple[str, str, str]]
 
