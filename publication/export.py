@@ -3,11 +3,14 @@
 Belongs here: the published form of a value and the order of rows. Does not: where files go, or whether they may.
 
 The sorted Parquet file is written first; CSV and GeoJSON are read back from it in order, so a table is sorted once, the
-three formats agree, and memory stays within DuckDB's limit (it spills) whatever the number of rows.
+three formats agree, and memory stays within DuckDB's limit (it spills) whatever the number of rows. Where a table has
+a place, its Parquet is a GeoParquet: two columns more, `geometry` and `bbox`, that no other format has. A CSV that
+would be heavy is cut by year.
 
 Form of values, in every format unless said otherwise:
 - an empty text is no value; numbers are rounded to 6 decimals (about 0.1 m for coordinates); instants are UTC, to the
   second;
+- geometries are plane, their outer rings counter-clockwise (geo.py);
 - CSV only: coordinates keep at least 4 decimals, as the national standards ask; a free text that a spreadsheet would
   run as a formula is preceded by an apostrophe. Identifiers, enumerations and patterned columns are left alone, because
   the standard fixes their form.
@@ -23,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lake.engine import extension_path
+from publication import geo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,10 +40,15 @@ if TYPE_CHECKING:
     from quality.standard import Field, TableStandard
 
 # Raise it when the published form changes: every file is then written again, once.
-FORM = 1
+FORM = 2
 
-# A row group is what a reader fetches over HTTP to answer one range of keys: about 1 MB of telemetry, compressed.
+# A row group is what a reader fetches over HTTP to answer one range of keys. Measured by range requests on 5 M rows of
+# telemetry (docs/adr/0019-published-files.md): a week of one sensor costs 7 requests and about 0.25 MB from 25 000 to
+# 100 000 rows, 0.5 MB at 10 000 and at 250 000; a whole column costs twice the requests each time the size is halved.
 ROW_GROUP_ROWS = 100_000
+# The national portal previews and validates CSV up to about this size, and a spreadsheet opens no more.
+CSV_LIMIT_BYTES = 100_000_000
+UNDATED = "sans-date"  # the part of rows without a date
 GEOJSON_BATCH_ROWS = 10_000
 
 # What a member of an archive says of itself, always the same: the first day a ZIP knows, a file that all may read.
@@ -56,6 +64,10 @@ _ACCEPTED: dict[str, set[str]] = {
     "datetime": {"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"},
 }
 _TEXT = {"VARCHAR", "JSON", "UUID"}
+
+# What makes a spreadsheet take a cell for a formula, wide forms included, and what is only a number or a telephone
+# number: nothing in it can be called, so `-12`, `+33 3 86 ..` and `+33 (0)3` stay as they are.
+_FORMULA, _FIGURES = r"^[=@\t\r\n+\-\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]", r"^[+\-][0-9 .,()/\x{00A0}\-]*$"
 
 
 class ExportError(Exception):
@@ -89,12 +101,26 @@ class TableExport:
 
 
 @dataclass(frozen=True)
+class DataFile:
+    """One file written: its rows and, when it holds a year of the table only, which one."""
+
+    format: FileFormat
+    path: Path
+    rows: int
+    part: str = ""
+
+
+@dataclass(frozen=True)
 class Exported:
-    """What was written: number of rows, files by format, first and last day covered (None when nothing is dated)."""
+    """What was written: number of rows, files, first and last day covered (None when nothing is dated)."""
 
     rows: int
-    files: dict[FileFormat, Path]
+    files: tuple[DataFile, ...]
     days: tuple[date, date] | None
+
+    def path(self, file_format: FileFormat) -> Path:
+        """The file of one format, the first when there are several."""
+        return next(file.path for file in self.files if file.format == file_format)
 
 
 def fingerprint(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
@@ -112,7 +138,7 @@ def fingerprint(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
     except duckdb.Error as error:
         raise _unreadable(export, error) from error
     shape = [export.sort, export.coordinates, export.temporal, export.sparse]
-    recipe = [FORM, ROW_GROUP_ROWS, duckdb.__version__, select, *shape]
+    recipe = [FORM, ROW_GROUP_ROWS, CSV_LIMIT_BYTES, duckdb.__version__, select, *shape]
     csv = [_csv_value(field, export) for field in export.table.fields]
     text = json.dumps([recipe, csv, export.table.delimiter, export.stem, found], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -127,20 +153,18 @@ def write(con: duckdb.DuckDBPyConnection, export: TableExport, folder: Path) -> 
     """
     import duckdb
 
-    files: dict[FileFormat, Path] = {name: folder / f"{export.stem}.{name}" for name in export.formats}
-    parquet = files["parquet"]
+    parquet = folder / f"{export.stem}.parquet"
     source = f"read_parquet({_literal(str(parquet))})"
     try:
         with _in_order(con):
-            con.execute(
-                f"COPY ({_select(con, export)} ORDER BY {_order(export)}) TO {_literal(str(parquet))} "
-                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-            )
-            values = [(field, _csv_value(field, export)) for field in export.table.fields]
-            _write_csv(con, source, values, files["csv"], export.table.delimiter)
-            if "geojson" in files:
-                _write_geojson(con, export, source, files["geojson"])
-        return Exported(_count(con, source), files, _days(con, export, source))
+            _write_parquet(con, export, parquet)
+            rows = _count(con, source)
+            files = _write_csvs(con, export, source, folder, rows)
+            files.append(DataFile("parquet", parquet, rows))
+            if "geojson" in export.formats:
+                files.append(DataFile("geojson", folder / f"{export.stem}.geojson", rows))
+                _write_geojson(con, export, source, files[-1].path)
+        return Exported(rows, tuple(files), _days(con, export, source))
     except duckdb.Error as error:
         raise _unreadable(export, error) from error
 
@@ -161,7 +185,7 @@ def write_archive(
     target, member = folder / f"{archive.name}.zip", folder / f"{archive.name}.member"
     with zipfile.ZipFile(target, "w") as bundle:
         for export, exported in written:
-            source = f"read_parquet({_literal(str(exported.files['parquet']))})"
+            source = f"read_parquet({_literal(str(exported.path('parquet')))})"
             values = [(field, _member_value(field, export, archive)) for field in export.table.fields]
             try:
                 with _in_order(con):
@@ -185,6 +209,36 @@ def _in_order(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
     finally:
         con.execute(f"SET preserve_insertion_order = {str(bool(kept and kept[0])).lower()}")
+
+
+def _write_parquet(con: duckdb.DuckDBPyConnection, export: TableExport, path: Path) -> None:
+    """The published columns, sorted; with the columns of GeoParquet when the table has a place."""
+    select, options = _select(con, export), f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
+    if (place := _place(con, export)) is not None:
+        options += f", KV_METADATA {{geo: {_literal(geo.metadata(con, select, place))}}}"
+        select = geo.with_columns(select, place)
+    con.execute(f"COPY ({select} ORDER BY {_order(export)}) TO {_literal(str(path))} ({options})")
+
+
+def _write_csvs(
+    con: duckdb.DuckDBPyConnection, export: TableExport, source: str, folder: Path, rows: int
+) -> list[DataFile]:
+    """The CSV of a table, or one for each year when it would pass the limit and the table is dated."""
+    values = [(field, _csv_value(field, export)) for field in export.table.fields]
+    whole = folder / f"{export.stem}.csv"
+    _write_csv(con, source, values, whole, export.table.delimiter)
+    day = _day(export)
+    if day is None or whole.stat().st_size <= CSV_LIMIT_BYTES:
+        return [DataFile("csv", whole, rows)]
+    whole.unlink()
+    counted = con.execute(f"SELECT year({day}) AS year, count(*) FROM {source} GROUP BY ALL ORDER BY year NULLS LAST")
+    parts: list[DataFile] = []
+    for year, found in counted.fetchall():
+        part = UNDATED if year is None else f"{year:04}"
+        only = f"(SELECT * FROM {source} WHERE year({day}) IS NOT DISTINCT FROM {'NULL' if year is None else year})"
+        parts.append(DataFile("csv", folder / f"{export.stem}_{part}.csv", found, part))
+        _write_csv(con, only, values, parts[-1].path, export.table.delimiter)
+    return parts
 
 
 def _write_csv(
@@ -222,6 +276,8 @@ def _select(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
         described = con.execute(f"DESCRIBE SELECT * FROM {export.relation}").fetchall()
     except duckdb.Error as error:
         raise _unreadable(export, error) from error
+    if any(field.type == "geometry" for field in export.table.fields):
+        geo.load(con)
     types = {str(row[0]): str(row[1]) for row in described}
     missing = [field.name for field in export.table.fields if field.name not in types]
     if missing:
@@ -249,6 +305,8 @@ def _published(field: Field, found: str, export: TableExport) -> str:
             return f"round({name}::DOUBLE, 6) + 0.0"  # + 0.0: no minus zero
         case "boolean" | "date":
             return name
+        case "geometry":
+            return geo.published_wkt(f"nullif({name}, '')")
         case "datetime":
             instant = name if family.endswith("ZONE") else f"({name} AT TIME ZONE 'UTC')"
             return f"date_trunc('second', {instant})"
@@ -282,6 +340,13 @@ def _csv_value(field: Field, export: TableExport) -> str:
     return text
 
 
+def is_free_text(field: Field, table: TableStandard) -> bool:
+    """Whether a text may be made safe for spreadsheets: the standard fixes neither its form nor that it is a key."""
+    keys = {*table.primary_key, *(column for key in table.foreign_keys for column in key.columns)}
+    identifier = field.name in keys or field.name.endswith("_id") or field.name.startswith("id_")
+    return field.type == "string" and not (identifier or field.pattern or field.enum)
+
+
 def _iso(field: Field) -> str:
     """A date as `2026-03-29`, an instant as `2026-03-29T01:00:00Z`."""
     name = _quote(field.name)
@@ -306,12 +371,9 @@ def _plain_number(name: str) -> str:
 def _safe_text(field: Field, name: str, table: TableStandard) -> str:
     """Text with LF line ends; free text never starts a formula in a spreadsheet."""
     text = f"replace(replace({name}, chr(13) || chr(10), chr(10)), chr(13), chr(10))"
-    keys = {*table.primary_key, *(column for key in table.foreign_keys for column in key.columns)}
-    identifier = field.name in keys or field.name.endswith("_id") or field.name.startswith("id_")
-    if identifier or field.pattern or field.enum:
+    if not is_free_text(field, table):
         return text
-    # `+33 3 86 ..` and `-12` are numbers to a spreadsheet, not formulas.
-    formula = f"regexp_matches({name}, '^[=@\\t+-]') AND NOT regexp_matches({name}, '^[+-][0-9 .,]*$')"
+    formula = f"regexp_matches({name}, '{_FORMULA}') AND NOT regexp_matches({name}, '{_FIGURES}')"
     return f"CASE WHEN {formula} THEN chr(39) || {text} ELSE {text} END"
 
 
@@ -321,7 +383,8 @@ def _write_geojson(con: duckdb.DuckDBPyConnection, export: TableExport, source: 
     properties = f"json_object({', '.join(f'{_literal(f.name)}, {_json_value(f)}' for f in told)})"
     if export.sparse:
         properties = f"json_merge_patch('{{}}', {properties})"  # RFC 7396: a null removes the member
-    feature = f"json_object('type', 'Feature', 'geometry', {_json_geometry(con, export)}, 'properties', {properties})"
+    geometry = f"ST_AsGeoJSON({_place(con, export)})"
+    feature = f"json_object('type', 'Feature', 'geometry', {geometry}, 'properties', {properties})"
     reader = con.execute(f"SELECT ({feature})::VARCHAR AS feature FROM {source}").to_arrow_reader(GEOJSON_BATCH_ROWS)
     with path.open("w", encoding="utf-8", newline="\n") as out:
         out.write('{"type":"FeatureCollection","features":[')
@@ -333,20 +396,19 @@ def _write_geojson(con: duckdb.DuckDBPyConnection, export: TableExport, source: 
         out.write("\n]}\n")
 
 
-def _json_geometry(con: duckdb.DuckDBPyConnection, export: TableExport) -> str:
-    """SQL of a row's GeoJSON geometry, NULL for a row without a place."""
+def _place(con: duckdb.DuckDBPyConnection, export: TableExport) -> str | None:
+    """SQL of a row's place, NULL for a row without one; None for a table without place."""
+    if "geojson" not in export.formats:
+        return None
+    geo.load(con)
     place = export.place
     if place is not None and place.type == "geometry":
-        con.execute(f"LOAD {_literal(extension_path('spatial'))}")
-        return f"ST_AsGeoJSON(ST_GeomFromText({_quote(place.name)}))"
-    if place is not None and export.coordinates is None:
-        name = _quote(place.name)
-        return f"CASE WHEN {name} IS NOT NULL THEN json_object('type', 'Point', 'coordinates', {name}::JSON) END"
-    longitude, latitude = (_quote(name) for name in export.coordinates or ())
-    return (
-        f"CASE WHEN {longitude} IS NOT NULL AND {latitude} IS NOT NULL "
-        f"THEN json_object('type', 'Point', 'coordinates', json_array({longitude}::DOUBLE, {latitude}::DOUBLE)) END"
-    )
+        return f"ST_GeomFromText({_quote(place.name)})"
+    if export.coordinates is not None:
+        x, y = (_quote(name) for name in export.coordinates)
+    else:
+        x, y = (f"({_quote(place.name if place else '')}::JSON ->> {rank})" for rank in (0, 1))
+    return f"ST_Point({x}::DOUBLE, {y}::DOUBLE)"
 
 
 def _json_value(field: Field) -> str:
@@ -361,14 +423,19 @@ def _count(con: duckdb.DuckDBPyConnection, source: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _days(con: duckdb.DuckDBPyConnection, export: TableExport, source: str) -> tuple[date, date] | None:
-    """First and last day of the temporal column, in the territory's time zone when it holds instants."""
+def _day(export: TableExport) -> str | None:
+    """SQL of the day a row is about, in the territory's time zone when the temporal column holds instants."""
     if export.temporal is None:
         return None
     name = _quote(export.temporal)
     kind = {field.name: field.type for field in export.table.fields}[export.temporal]
-    day = f"({name} AT TIME ZONE {_literal(export.zone)})::DATE" if kind == "datetime" else f"{name}::DATE"
-    found = con.execute(f"SELECT min({day}), max({day}) FROM {source}").fetchone()
+    return f"({name} AT TIME ZONE {_literal(export.zone)})::DATE" if kind == "datetime" else f"{name}::DATE"
+
+
+def _days(con: duckdb.DuckDBPyConnection, export: TableExport, source: str) -> tuple[date, date] | None:
+    """First and last day of the temporal column."""
+    day = _day(export)
+    found = con.execute(f"SELECT min({day}), max({day}) FROM {source}").fetchone() if day else None
     return None if found is None or found[0] is None else (found[0], found[1])
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.contract import load_contracts
 from publication.package import FORMULA_NOTE, schema_file
-from publication.vocabulary import FORMATS, FREQUENCIES, THEMES, Licence, licence
+from publication.vocabulary import FIELD_TYPES, FORMATS, FREQUENCIES, THEMES, Licence, licence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,17 +45,6 @@ _MONTHS = (
     "novembre",
     "décembre",
 )
-_TYPES = {
-    "string": "texte",
-    "integer": "entier",
-    "number": "nombre",
-    "boolean": "vrai ou faux",
-    "date": "date",
-    "datetime": "date et heure (UTC)",
-    "array": "liste (JSON)",
-    "geopoint": "[longitude,latitude]",
-    "geometry": "géométrie (WKT)",
-}
 # UCUM codes as people write them
 _UNITS = {"m3": "m³", "deg": "°", "1": "sans unité", "Cel": "°C", "m3/h": "m³/h", "m3/km": "m³/km"}
 _NARROW, _FIXED = "\u202f", "\u00a0"  # no-break spaces: between thousands, before a unit
@@ -118,7 +107,7 @@ def _sheet(entry: Entry, name: str, locate: Callable[[PublishedFile], Path]) -> 
         preview = tuple(tuple(row) for row in islice(rows, 1, PREVIEW_ROWS + 1))
     return Sheet(
         standard=standard,
-        rows=shown.rows,
+        rows=entry.published.rows(name),
         files=files,
         schema=schema_file(entry.card, name),
         official=entry.standard.schema_iri(name),
@@ -143,7 +132,7 @@ def _environment(territory: Territory) -> Environment:
         "size": french_size,
         "number": french_number,
         "french": french_text,
-        "typed": lambda kind: _TYPES[kind],
+        "typed": lambda kind: FIELD_TYPES[kind],
         "unit": lambda unit: _UNITS.get(unit, unit),
         "format": lambda name: FORMATS[name],
         "frequency": lambda code: FREQUENCIES[code],

@@ -22,8 +22,8 @@ from lake import ops
 from lake.engine import attach_table, connect
 from lake.home import publication_dir
 from lake.table import exists
-from publication import catalog, departures, package, pages, tree
-from publication.export import Exported, ExportError, TableExport, fingerprint, write, write_archive
+from publication import catalog, departures, dictionary, package, pages, tree
+from publication.export import DataFile, Exported, ExportError, TableExport, fingerprint, write, write_archive
 from publication.state import (
     CheckedRule,
     Entry,
@@ -184,21 +184,22 @@ class _Run:
         old = {file.path: file for file in prior.files} if prior is not None else {}
         fresh: dict[str, tree.NewFile] = {}
         files: list[PublishedFile] = []
-        made = [(e.table.name, x.rows, form, path) for e, x in written for form, path in x.files.items()]
+        made = [(e.table.name, file) for e, x in written for file in x.files]
         if bundle is not None:
-            made.append(("", sum(x.rows for _, x in written), "zip", bundle))
-        for table, rows, form, path in made:
-            target, new = f"{card.folder}/{path.name}", tree.from_path(path)
+            made.append(("", DataFile("zip", bundle, sum(x.rows for _, x in written))))
+        for table, file in made:
+            target, new = f"{card.folder}/{file.path.name}", tree.from_path(file.path)
             fresh[target] = new
             same = target in old and old[target].sha256 == new.sha256
             files.append(
                 PublishedFile(
                     path=target,
                     table=table,
-                    format=form,
+                    format=file.format,
+                    part=file.part,
                     sha256=new.sha256,
                     bytes=new.bytes,
-                    rows=rows,
+                    rows=file.rows,
                     modified=old[target].modified if same else self._changed_at(old.get(target)),
                 )
             )
@@ -321,6 +322,7 @@ def _files(
         for file in entry.published.files:
             files[file.path] = fresh.get(file.path) or tree.NewFile(None, file.sha256, file.bytes)
         texts = package.schemas(entry.card, entry.standard)
+        texts[dictionary.FILE] = dictionary.render(entry)
         texts["datapackage.json"] = package.datapackage(entry, territory)
         files |= {f"{entry.card.folder}/{name}": tree.from_bytes(text) for name, text in texts.items()}
 

@@ -36,6 +36,7 @@ class PublishedFile(_Frozen):
     path: str
     table: str
     format: FileFormat
+    part: str = ""  # of a table cut by year: which one; "" for a whole table
     sha256: str
     bytes: int
     rows: int
@@ -93,7 +94,7 @@ class PublishedDataset(_Frozen):
 
     def rows(self, table: str) -> int:
         """Rows of one table."""
-        return next(file.rows for file in self.files if file.table == table)
+        return max(file.rows for file in self.files if file.table == table)  # parts have fewer
 
 
 class Tombstone(_Frozen):
@@ -149,7 +150,8 @@ class Entry:
     def title(self, file: PublishedFile) -> str:
         """What a data file holds, as people say it."""
         archive = self.card.archive
-        return archive.title if archive and not file.table else self.standard.table(file.table).title
+        title = archive.title if archive and not file.table else self.standard.table(file.table).title
+        return f"{title}, {file.part.replace('-', ' ')}" if file.part else title
 
     def description(self, file: PublishedFile) -> str:
         """The same in a sentence."""

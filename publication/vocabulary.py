@@ -5,7 +5,10 @@ Belongs here: facts of the European and French vocabularies. Does not: anything 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from quality.standard import FieldType
 
 EU = "http://publications.europa.eu/resource/authority/"  # http on purpose: harvesters compare the string
 
@@ -65,6 +68,20 @@ FORMATS: dict[FileFormat, Format] = {
     ),
     "geojson": Format("GEOJSON", "application/geo+json", "application/geo+json", "GeoJSON", "cartographie, WGS 84"),
     "zip": Format("ZIP", "application/zip", "application/zip", "ZIP", "toutes les tables dans une seule archive"),
+}
+
+
+# Types of columns as people read them.
+FIELD_TYPES: dict[FieldType, str] = {
+    "string": "texte",
+    "integer": "entier",
+    "number": "nombre",
+    "boolean": "vrai ou faux",
+    "date": "date",
+    "datetime": "date et heure (UTC)",
+    "array": "liste (JSON)",
+    "geopoint": "[longitude,latitude]",
+    "geometry": "géométrie (WKT)",
 }
 
 

@@ -135,7 +135,7 @@ def test_equal_rows_give_equal_bytes_in_any_order_and_on_any_number_of_threads(
         folder = tmp_path / str(attempt)
         folder.mkdir()
         files = write(con, shuffled, folder).files
-        results.add((fingerprint(con, shuffled), *(path.read_bytes() for path in files.values())))
+        results.add((fingerprint(con, shuffled), *(file.path.read_bytes() for file in files)))
     assert len(results) == 1
     assert con.execute("SELECT current_setting('preserve_insertion_order')").fetchone() == (False,)
 
@@ -183,8 +183,8 @@ def test_an_empty_table_gives_valid_files(con: duckdb.DuckDBPyConnection, carpoo
     exported = write(con, carpool, tmp_path)
     assert exported.rows == 0
     assert exported.days is None
-    assert json.loads(exported.files["geojson"].read_bytes())["features"] == []
-    assert exported.files["csv"].read_text().count("\n") == 1
+    assert json.loads(exported.path("geojson").read_bytes())["features"] == []
+    assert exported.path("csv").read_text().count("\n") == 1
 
 
 @pytest.mark.parametrize(
