@@ -47,7 +47,8 @@ def published_wkt(text: str) -> str:
     outer rings clockwise and their holes the other way, so reversing them is enough. Lines keep their direction.
     """
     number = r"-?[0-9.]+(?:[eE][-+]?[0-9]+)?"
-    cell = f"CASE WHEN regexp_full_match(part, '{number}') THEN (round(part::DOUBLE, {DECIMALS}) + 0.0)::VARCHAR ELSE part END"
+    short_number = f"(round(part::DOUBLE, {DECIMALS}) + 0.0)::VARCHAR"
+    cell = f"CASE WHEN regexp_full_match(part, '{number}') THEN {short_number} ELSE part END"
     parts = f"regexp_extract_all({text}, '{number}|[^-0-9]+')"
     rounded = f"array_to_string(list_transform({parts}, lambda part: {cell}), '')"
     short = rf"CASE WHEN regexp_matches({text}, '\.[0-9]{{{DECIMALS + 1}}}') THEN {rounded} ELSE {text} END"
