@@ -74,11 +74,27 @@ def rows(town: Town, card: Card, part: CardTable) -> list[Row]:
         return list(csv.DictReader(stream, delimiter=delimiter(card, part)))
 
 
-@by_table
-def test_the_file_has_rows_and_our_own_schema_accepts_it(whole_town: Town, card: Card, part: CardTable) -> None:
-    data = csv_file(whole_town, card, part)
-    assert rows(whole_town, card, part), "nothing was published"
-    assert errors(data, data.with_name(schema_file(card, part.name)), delimiter(card, part)) == []
+@pytest.mark.parametrize("card", load_cards(), ids=[card.id for card in load_cards()])
+def test_the_data_package_is_valid_its_files_whole_and_its_tables_as_their_schemas_say(
+    whole_town: Town, card: Card
+) -> None:
+    """Every file by its bytes and sha256, every CSV by its schema, every key between tables."""
+    from frictionless import Package, system
+
+    folder = whole_town.publication / card.folder
+    descriptor = json.loads((folder / "datapackage.json").read_text("utf-8"))
+    with system.use_context(trusted=True):
+        package = Package.from_descriptor(str(folder / "datapackage.json"))
+        report = package.validate()
+    assert report.flatten(["taskNumber", "rowNumber", "fieldName", "type", "note"]) == []
+    offered = {p.name for p in folder.iterdir() if not p.name.endswith(("schema.json", ".html", "datapackage.json"))}
+    assert {resource["path"] for resource in descriptor["resources"]} == offered
+    assert all(resource["hash"].startswith("sha256:") and resource["bytes"] for resource in descriptor["resources"])
+    by_name = {resource["name"]: resource for resource in descriptor["resources"]}
+    for part in card.tables:
+        assert rows(whole_town, card, part), "nothing was published"
+        published = json.loads((folder / schema_file(card, part.name)).read_text("utf-8"))
+        assert by_name[card.stem(part.name)]["schema"] == published
 
 
 @by_table

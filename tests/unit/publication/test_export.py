@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -202,3 +204,55 @@ def test_what_cannot_be_published_is_named(
     con.execute(change)
     with pytest.raises(ExportError, match=named):
         write(con, carpool, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ('=HYPERLINK("x")', '\'=HYPERLINK("x")'),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"),
+        ("\t=1+1", "'\t=1+1"),
+        ("\r=1+1", "'\n=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        # what only looks like it
+        ("+33 3 86 00 00 00", "+33 3 86 00 00 00"),
+        ("+33 (0)3 86 00 00 00", "+33 (0)3 86 00 00 00"),
+        ("-12,5", "-12,5"),
+        ("a = b", "a = b"),
+    ],
+)
+def test_a_free_text_never_runs_in_a_spreadsheet(
+    con: duckdb.DuckDBPyConnection, carpool: TableExport, tmp_path: Path, text: str, cell: str
+) -> None:
+    con.execute("UPDATE gold.lieux_covoiturage SET comm = ?, \"Xlong\" = -1.5 WHERE id_local = '58194-C-001'", [text])
+    files = write(con, carpool, tmp_path)
+    with files.path("csv").open(encoding="utf-8", newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert row["comm"] == cell
+    assert row["Xlong"] == "-1.5000"
+    assert pq.read_table(files.path("parquet"))["comm"][0].as_py() == text
+    assert json.loads(files.path("geojson").read_bytes())["features"][0]["properties"]["comm"] == text
+
+
+def test_an_identifier_keeps_its_form(con: duckdb.DuckDBPyConnection, measure: TableExport, tmp_path: Path) -> None:
+    """Whoever joins tables or asks for an id must find the id; the standard fixes it."""
+    con.execute("UPDATE gold.comptages_mobilite_measure SET channel_id = '-C1'")
+    assert write(con, measure, tmp_path).path("csv").read_text().splitlines()[1].startswith("-C1,")
+
+
+def test_row_groups_are_what_a_reader_fetches(
+    con: duckdb.DuckDBPyConnection, measure: TableExport, tmp_path: Path
+) -> None:
+    con.execute(
+        "INSERT INTO gold.comptages_mobilite_measure SELECT 'D' || (i % 5), NULL, TIMESTAMPTZ '2025-01-01 00:00:00+00' "
+        "+ i * INTERVAL 15 MINUTE, NULL, i % 50 FROM range(250000) r(i)"
+    )
+    metadata = pq.ParquetFile(write(con, measure, tmp_path).path("parquet")).metadata
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    assert len(groups) == 3
+    spans = [(g.column(0).statistics.min, g.column(0).statistics.max) for g in groups]
+    assert spans == sorted(spans), "rows sorted by their key: a reader skips the groups of other keys"
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+    assert all(g.column(i).statistics.has_min_max for g in groups for i in (0, 2, 4))
