@@ -9,6 +9,7 @@ The same rows give the same bytes. A picture holds a few hundred points whatever
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,11 @@ class Subject:
         return next(field for field in self.table.fields if field.name == name)
 
     @property
+    def is_repeated(self) -> bool:
+        """Whether a place has a row for each of its days: places are counted then, not rows."""
+        return self.part.temporal is not None and self.part.temporal in self.part.sort
+
+    @property
     def measured(self) -> str:
         """SQL of the number shown."""
         return "count(*)" if self.picture.value is None else f"{self.picture.aggregate}({_q(self.picture.value)})"
@@ -93,6 +99,12 @@ class Drawing:
     rows: tuple[tuple[str, ...], ...]
     svg: bytes
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, so that a page keeps its place before it is loaded."""
+        found = re.search(rb'width="([\d.]+)" height="([\d.]+)"', self.svg)
+        return (round(float(found[1])), round(float(found[2]))) if found else (0, 0)
+
 
 def contours(con: duckdb.DuckDBPyConnection) -> tuple[Contour, ...]:
     """Limits of the communes, thinned to what a map of this size shows; none when the lake has none."""
@@ -103,9 +115,10 @@ def contours(con: duckdb.DuckDBPyConnection) -> tuple[Contour, ...]:
     shape = f"ST_SimplifyPreserveTopology(ST_GeomFromText(geometry_wkt), {_SHAPE_TOLERANCE_DEG})"
     rows = con.execute(
         f"SELECT insee_code, commune_name, ST_AsGeoJSON({shape}), ST_X(ST_PointOnSurface({shape})), "
-        f"ST_Y(ST_PointOnSurface({shape})) FROM silver.commune_contour ORDER BY insee_code"
+        f"ST_Y(ST_PointOnSurface({shape})), [west_deg, south_deg, east_deg, north_deg] "
+        "FROM silver.commune_contour ORDER BY insee_code"
     ).fetchall()
-    return tuple(Contour(code, name, json.loads(shape), x, y) for code, name, shape, x, y in rows)
+    return tuple(Contour(code, name, json.loads(shape), x, y, tuple(box)) for code, name, shape, x, y, box in rows)
 
 
 def draw(
@@ -137,22 +150,21 @@ def _map(
     geometry = next((f.name for f in subject.table.fields if f.type == "geometry"), None)
     if geometry is not None:
         places = _shapes(con, subject, geometry)
-        spec, count = vega.shapes(around, places), len(places)
-        gathered = False
+        sentence = f"Carte des communes avec {plural(len(places), 'tracé')}."
+        spec = vega.shapes(around, places)
     else:
-        points, gathered = _points(con, subject)
-        if not points:
-            return None
-        spec, count = vega.points(around, points, gathered=gathered), sum(p["n"] for p in points)
-    if count == 0:
+        everywhere, gathered = _points(con, subject)
+        places = [place for place in everywhere if _is_near(place, around)]
+        sentence = f"Carte des communes avec {plural(sum(p['n'] for p in places), 'point')}"
+        sentence += ", regroupés par endroit : plus le rond est grand, plus il y en a." if gathered else "."
+        if away := sum(place["n"] for place in everywhere) - sum(place["n"] for place in places):
+            sentence += f" Hors du cadre : {plural(away, 'point')}."
+        spec = vega.points(around, places, gathered=gathered) if places else {}
+    if not places:
         return None
-    what = "tracé" if geometry is not None else "point"
-    sentence = f"Carte des communes avec {plural(count, what)}"
-    sentence += ", regroupés par endroit : plus le rond est grand, plus il y en a." if gathered else "."
     rows = _by_commune(con, subject, territory)
-    if rows:
-        name, most = rows[0]
-        sentence += f" C'est à {name} qu'il y en a le plus : {most}."
+    if len(rows) > 1 and rows[0][1] != rows[1][1]:
+        sentence += f" La commune qui en a le plus est {rows[0][0]} : {rows[0][1]}."
     return Drawing(
         subject.label,
         sentence,
@@ -169,10 +181,10 @@ def _points(con: duckdb.DuckDBPyConnection, subject: Subject) -> tuple[list[dict
     else:
         place = _q(next(f.name for f in subject.table.fields if f.type == "geopoint"))
         x, y = (f"json_extract({place}, '$[{i}]')" for i in (0, 1))
-    # what is counted is places, not their hours: a row a place
+    weight = "1" if subject.is_repeated else "count(*)"
     category = f"min({_q(subject.picture.category)})" if subject.picture.category else "NULL"
     located = (
-        f"SELECT at_x AS x, at_y AS y, {category} AS k, {'count(*)' if subject.part.temporal not in subject.part.sort else '1'} AS n "
+        f"SELECT at_x AS x, at_y AS y, {category} AS k, {weight} AS n "
         f"FROM (SELECT *, try_cast({x} AS DOUBLE) AS at_x, try_cast({y} AS DOUBLE) AS at_y FROM {subject.source}) "
         "WHERE at_x IS NOT NULL AND at_y IS NOT NULL GROUP BY ALL"
     )
@@ -188,6 +200,15 @@ def _points(con: duckdb.DuckDBPyConnection, subject: Subject) -> tuple[list[dict
         query = f"SELECT x, y, k, n FROM ({located}) ORDER BY n DESC, x, y"
     rows = con.execute(query).fetchall()
     return [{"x": round(x, 5), "y": round(y, 5), "k": k, "n": int(n)} for x, y, k, n in rows], gathered
+
+
+def _is_near(place: dict[str, Any], around: Sequence[Contour]) -> bool:
+    """Whether a place is in the frame of the communes: one far away would make them too small to read."""
+    if not around:
+        return True
+    west, south = (min(contour.box[i] for contour in around) for i in (0, 1))
+    east, north = (max(contour.box[i] for contour in around) for i in (2, 3))
+    return bool(west <= place["x"] <= east and south <= place["y"] <= north)
 
 
 def _shapes(con: duckdb.DuckDBPyConnection, subject: Subject, geometry: str) -> list[dict[str, Any]]:
@@ -208,11 +229,10 @@ def _by_commune(con: duckdb.DuckDBPyConnection, subject: Subject, territory: Ter
         return []
     names = {commune.insee: commune.name for commune in territory.communes}
     code = _q(subject.commune_code)
-    what = "*"
-    if subject.part.temporal in subject.part.sort:
-        what = f"DISTINCT {_q(next(iter(subject.part.sort)))}"
+    what = f"DISTINCT {_q(subject.part.sort[0])}" if subject.is_repeated else "*"
     rows = con.execute(
-        f"SELECT {code}, count({what}) AS n FROM {subject.source} WHERE {code} IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1"
+        f"SELECT {code}, count({what}) AS n FROM {subject.source} WHERE {code} IS NOT NULL "
+        "GROUP BY 1 ORDER BY n DESC, 1"
     ).fetchall()
     return [(names.get(insee, str(insee)), french_number(n)) for insee, n in rows[:30]]
 
@@ -238,9 +258,10 @@ def _series(con: duckdb.DuckDBPyConnection, subject: Subject, territory: Territo
         return None
     values = [{"t": f"{t:%Y-%m-%dT%H:%M:%S}Z", "k": k, "v": round(v, 4)} for t, k, v in rows]
     title = _title(subject, {"hour": "par heure", "day": "par jour", "month": "par mois"}[step])
+    title += f" ({subject.unit})" if subject.unit and subject.unit not in title else ""
     told = _extremes(rows, subject.unit, (first, last))
     table = _of_lines(rows, subject)
-    return Drawing(title, told, *table, vega.svg(vega.series(values, title, subject.unit, step), title, told))
+    return Drawing(title, told, *table, vega.svg(vega.series(values, step), title, told))
 
 
 def _local(subject: Subject, territory: Territory) -> str:
@@ -277,9 +298,10 @@ def _extremes(rows: Sequence[tuple[datetime, str, float]], unit: str, span: tupl
     for line in sorted({k for _, k, _ in rows}):
         values = [v for _, k, v in rows if k == line]
         low, high = (_short(v) for v in (min(values), max(values)))
-        parts.append(f"{f'{line} : ' if line else ''}de {low} à {high}{tail}")
+        told = f"de {low} à {high}{tail}" if low != high else f"{low}{tail}"
+        parts.append(f"{line} : {told}" if line else told)
     period = french_span(*span)
-    return f"{period[0].upper()}{period[1:]}, {'; '.join(parts) if len(parts) < 2 else ' ; '.join(parts)}."
+    return f"{period[0].upper()}{period[1:]}{', ' if len(parts) < 2 else '. '}{' ; '.join(parts)}."
 
 
 def _of_lines(
@@ -305,14 +327,14 @@ def _bars(con: duckdb.DuckDBPyConnection, subject: Subject) -> Drawing | None:
         f"SELECT {name}::VARCHAR AS k, {subject.measured}::DOUBLE AS v FROM {subject.source} WHERE {name} IS NOT NULL "
         "GROUP BY 1 HAVING v IS NOT NULL ORDER BY v DESC, k"
     ).fetchall()
-    if not rows:
+    if len(rows) < 2:  # one bar alone compares nothing
         return None
     shown = rows[:MAX_BARS]
     tail = f"\u00a0{subject.unit}" if subject.unit else ""
     most, least = shown[0], shown[-1]
     title = _title(subject, f"par {_heading(subject).lower()}")
     sentence = f"La plus grande valeur est celle de « {most[0]} » : {_short(most[1])}{tail}"
-    if len(shown) > 1:
+    if least[1] < most[1]:
         sentence += f" ; la plus petite, celle de « {least[0]} » : {_short(least[1])}{tail}"
     if len(rows) > len(shown):
         sentence += f" (les {len(shown)} premières sur {len(rows)})"

@@ -127,4 +127,4 @@ def plural(count: int, one: str, several: str | None = None) -> str:
 
 def first_sentence(text: str) -> str:
     """What comes before the first full stop, with it."""
-    return text.split(". ")[0].rstrip(".") + "."
+    return text.split(". ", maxsplit=1)[0].rstrip(".") + "."

@@ -22,8 +22,10 @@ from lake import ops
 from lake.engine import attach_table, connect
 from lake.home import publication_dir
 from lake.table import exists
-from publication import catalog, package, pages, tree
+from publication import catalog, facts, package, pages, tree
 from publication.export import Exported, ExportError, TableExport, fingerprint, write, write_archive
+from publication.history import remember
+from publication.pages import Portal
 from publication.state import (
     CheckedRule,
     Entry,
@@ -91,6 +93,7 @@ def publish(
     *,
     run_id: str,
     now: datetime | None = None,
+    steps: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> PublishReport:
     """Make the published tree say what the gold tables and verdicts say; change nothing when it already does.
 
@@ -100,6 +103,7 @@ def publish(
         verdicts: newest verdict by dataset id; a dataset without one is left as it is.
         run_id: kept with the versions this run makes.
         now: the instant of publication (aware); the present by default.
+        steps: (layer, model) on the way from the sources to each gold model, for the pages' account of it.
 
     Raises:
         publication.tree.TreeError: when another process keeps publishing, or the tree cannot be replaced.
@@ -118,7 +122,8 @@ def publish(
             for card, draft in drafts
             if draft.is_listed and draft.published is not None
         ]
-        files = _files(territory, entries, {p: f for _, draft in drafts for p, f in draft.fresh.items()})
+        fresh = {p: f for _, draft in drafts for p, f in draft.fresh.items()}
+        files = _files(con, before, Portal(territory, entries, cards, steps or {}), fresh)
         after = State(datasets=known | {card.id: d.published for card, d in drafts if d.published is not None})
         swapped = tree.replace(before, after, files)
         _follow(after, recorded)
@@ -260,9 +265,10 @@ def _rules(checks: Sequence[Check]) -> tuple[CheckedRule, ...]:
 
 
 def _files(
-    territory: Territory, entries: Sequence[Entry], fresh: Mapping[str, tree.NewFile]
+    con: duckdb.DuckDBPyConnection, before: State, portal: Portal, fresh: Mapping[str, tree.NewFile]
 ) -> dict[str, tree.NewFile]:
     """Every file of the tree to be, by path."""
+    territory, entries = portal.territory, portal.entries
     current = publication_dir()
     files: dict[str, tree.NewFile] = {}
     for entry in entries:
@@ -276,8 +282,10 @@ def _files(
         new = fresh.get(file.path)
         return new.content if new is not None and isinstance(new.content, Path) else current / file.path
 
-    texts = catalog.serialise(catalog.build(territory, entries)) | pages.render(territory, entries, locate)
-    return files | {path: tree.from_bytes(text) for path, text in texts.items()}
+    found = facts.gather(con, territory, entries, locate, current, before)
+    texts = catalog.serialise(catalog.build(territory, entries))
+    texts |= pages.render(portal, remember(entries), found.facts, locate)
+    return files | dict(found.files) | {path: tree.from_bytes(text) for path, text in texts.items()}
 
 
 def _table_export(card: Card, standard: Standard, name: str, territory: Territory) -> TableExport:

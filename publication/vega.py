@@ -9,6 +9,7 @@ dashes repeat what colours tell. Times reach Vega as if they were UTC, so that t
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -35,13 +36,14 @@ _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
 
 
 class Contour(NamedTuple):
-    """One commune: its limits as GeoJSON, and a point inside for its name."""
+    """One commune: its limits as GeoJSON, a point inside for its name, and (west, south, east, north)."""
 
     insee: str
     name: str
     shape: dict[str, Any]
     longitude: float
     latitude: float
+    box: tuple[float, ...]
 
 
 def _var(name: str) -> str:
@@ -71,6 +73,7 @@ _CONFIG: dict[str, Any] = {
         "orient": "top",
         "title": None,
         "columns": 2,
+        "columnPadding": 34,
         "labelLimit": 260,
         "symbolStrokeWidth": 2.5,
     },
@@ -88,7 +91,7 @@ def points(around: Sequence[Contour], values: Sequence[dict[str, Any]], *, gathe
         top = 620 if gathered else 260
         scale = {"domain": [1, most], "range": [26, top], "zero": False}
         encoding["size"] = {"field": "n", "type": "quantitative", "scale": scale, "legend": None}
-    mark: dict[str, Any] = {"type": "point", "filled": True, "opacity": 0.78, "color": _HUES[0], "size": 46}
+    mark: dict[str, Any] = {"type": "point", "filled": True, "opacity": 0.78, "color": _HUES[0], "size": 64}
     mark |= {"stroke": _var("land"), "strokeWidth": 0.6}
     kinds = _most_frequent([value["k"] for value in values if value["k"] is not None])
     if kinds and not gathered:
@@ -108,13 +111,12 @@ def shapes(around: Sequence[Contour], geometries: Sequence[dict[str, Any]]) -> d
     return _on_communes(around, {"data": {"values": features}, "mark": mark})
 
 
-def series(values: Sequence[dict[str, Any]], title: str, unit: str, step: str) -> dict[str, Any]:
+def series(values: Sequence[dict[str, Any]], step: str) -> dict[str, Any]:
     """Lines over time; points where a line has few."""
-    del title
     lines = sorted({value["k"] for value in values})
     few = len(values) <= 20 * len(lines)
     layout = {"hour": "%d/%m %Hh", "day": "%d/%m/%y", "month": "%m/%Y"}[step]
-    axis = {"format": layout, "title": None, "labelOverlap": True, "tickCount": 5, "grid": False}
+    axis = {"format": layout, "title": None, "labelOverlap": True, "labelSeparation": 12, "tickCount": 5, "grid": False}
     if step == "day" and len({value["t"] for value in values}) <= 6:
         axis["values"] = sorted({value["t"] for value in values})
     encoding: dict[str, Any] = {
@@ -123,15 +125,7 @@ def series(values: Sequence[dict[str, Any]], title: str, unit: str, step: str) -
             "field": "v",
             "type": "quantitative",
             "scale": {"zero": _near_zero([value["v"] for value in values])},
-            "axis": {
-                "title": unit or None,
-                "titleAngle": 0,
-                "titleAlign": "left",
-                "titleAnchor": "end",
-                "titleX": 0,
-                "titleY": -10,
-                "tickCount": 5,
-            },
+            "axis": {"title": None, "tickCount": 5},
         },
     }
     if len(lines) > 1:
@@ -200,9 +194,11 @@ def _on_communes(around: Sequence[Contour], layer: dict[str, Any]) -> dict[str, 
         "text": {"field": "name"},
     }
     ground = {"type": "geoshape", "fill": _var("land"), "stroke": _var("line"), "strokeWidth": 1.2}
-    text = {"type": "text", "fontSize": 12.5, "color": _var("soft"), "dy": -9}
+    text = {"type": "text", "fontSize": 13, "color": _var("ink"), "dy": -11}
+    # a name stays readable over points: its own outline, in the colour of the land, lies under it
+    outline = text | {"stroke": _var("land"), "strokeWidth": 3.5, "strokeJoin": "round"}
     below = [{"data": {"values": land}, "mark": ground}] if land else []
-    above = [{"data": {"values": names}, "mark": text, "encoding": place}] if names else []
+    above = [{"data": {"values": names}, "mark": mark, "encoding": place} for mark in (outline, text) if names]
     return _sized(440, 600 if land else 440) | {"projection": {"type": "mercator"}, "layer": [*below, layer, *above]}
 
 
@@ -225,8 +221,7 @@ def _rings(polygon: list[list[list[float]]]) -> list[list[list[float]]]:
 
 
 def _is_clockwise(ring: list[list[float]]) -> bool:
-    pairs = zip(ring, ring[1:], strict=False)
-    return sum((after[0] - before[0]) * (after[1] + before[1]) for before, after in pairs) > 0
+    return sum((after[0] - before[0]) * (after[1] + before[1]) for before, after in pairwise(ring)) > 0
 
 
 def _near_zero(values: Sequence[float]) -> bool:
