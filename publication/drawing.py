@@ -299,9 +299,9 @@ def _extremes(rows: Sequence[tuple[datetime, str, float]], unit: str, span: tupl
         values = [v for _, k, v in rows if k == line]
         low, high = (_short(v) for v in (min(values), max(values)))
         told = f"de {low} à {high}{tail}" if low != high else f"{low}{tail}"
-        parts.append(f"{line} : {told}" if line else told)
+        parts.append(f"{line}, {told}" if line else told)
     period = french_span(*span)
-    return f"{period[0].upper()}{period[1:]}{', ' if len(parts) < 2 else '. '}{' ; '.join(parts)}."
+    return f"{period[0].upper()}{period[1:]} : {' ; '.join(parts)}."
 
 
 def _of_lines(

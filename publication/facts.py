@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from publication.vega import Contour
 
 FACTS_FILE = ".facts.json"
+_INSEE = r"([013-9]\d|2[AB1-9])\d{3}"
 
 
 class Shown(BaseModel):
@@ -197,6 +198,11 @@ def _parquet(entry: Entry, table: str) -> PublishedFile:
 
 
 def _commune_columns(entry: Entry) -> dict[str, str]:
-    """Column of the INSEE code by table, as the card's rules name it."""
+    """Column of the INSEE code by table: the one the card's rules name, else one that takes nothing but such codes."""
+    found = {}
+    for part in entry.card.tables:
+        codes = [f.name for f in entry.standard.table(part.name).fields if (f.pattern or "").strip("^$") == _INSEE]
+        if codes:
+            found[part.name] = codes[0]
     rules = (*entry.card.rules.perimeter, *entry.card.rules.coverage)
-    return {rule.table: rule.commune_code for rule in rules if rule.commune_code is not None}
+    return found | {rule.table: rule.commune_code for rule in rules if rule.commune_code is not None}

@@ -129,13 +129,13 @@ def series(values: Sequence[dict[str, Any]], step: str) -> dict[str, Any]:
         },
     }
     if len(lines) > 1:
-        named = {"field": "k", "type": "nominal"}
+        named = {"field": "k", "type": "nominal", "legend": {"symbolType": "stroke", "symbolSize": 500}}
         encoding["color"] = named | {"scale": {"domain": lines, "range": _HUES[: len(lines)]}}
         encoding["strokeDash"] = named | {"scale": {"domain": lines, "range": _DASHES[: len(lines)]}}
     mark: dict[str, Any] = {"type": "line", "strokeWidth": 2.2, "color": _HUES[0]}
     if few:
         mark["point"] = {"filled": True, "size": 40, "color": _HUES[0]} if len(lines) < 2 else {"size": 40}
-    return _sized(560, 250) | {"data": {"values": list(values)}, "mark": mark, "encoding": encoding}
+    return _sized(470, 240) | {"data": {"values": list(values)}, "mark": mark, "encoding": encoding}
 
 
 def bars(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
