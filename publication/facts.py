@@ -204,5 +204,6 @@ def _commune_columns(entry: Entry) -> dict[str, str]:
         codes = [f.name for f in entry.standard.table(part.name).fields if (f.pattern or "").strip("^$") == _INSEE]
         if codes:
             found[part.name] = codes[0]
-    rules = (*entry.card.rules.perimeter, *entry.card.rules.coverage)
-    return found | {rule.table: rule.commune_code for rule in rules if rule.commune_code is not None}
+    rules = entry.card.rules
+    found |= {rule.table: rule.commune_code for rule in rules.perimeter if rule.commune_code is not None}
+    return found | {rule.table: rule.commune_code for rule in rules.coverage}

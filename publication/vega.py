@@ -116,7 +116,14 @@ def series(values: Sequence[dict[str, Any]], step: str) -> dict[str, Any]:
     lines = sorted({value["k"] for value in values})
     few = len(values) <= 20 * len(lines)
     layout = {"hour": "%d/%m %Hh", "day": "%d/%m/%y", "month": "%m/%Y"}[step]
-    axis = {"format": layout, "title": None, "labelOverlap": True, "labelSeparation": 12, "tickCount": 5, "grid": False}
+    axis: dict[str, Any] = {
+        "format": layout,
+        "title": None,
+        "labelOverlap": True,
+        "labelSeparation": 12,
+        "tickCount": 5,
+        "grid": False,
+    }
     if step == "day" and len({value["t"] for value in values}) <= 6:
         axis["values"] = sorted({value["t"] for value in values})
     encoding: dict[str, Any] = {

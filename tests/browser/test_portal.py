@@ -177,7 +177,7 @@ def test_search_finds_a_word_without_its_accents_and_says_how_many(browser: Any,
         count = page.get_by_role("status")
         count.get_by_text("1 jeu de données trouvé.").wait_for()
         assert count.get_attribute("aria-live") == "polite"
-        assert page.get_by_role("heading", name="Consommation d’énergie").count() == 1
+        assert page.get_by_role("heading", name="Consommation d\u2019énergie").count() == 1
         assert page.get_by_role("heading", name="Lieux de covoiturage").count() == 0
         page.get_by_label("Chercher un mot").fill("energie covoiturage")
         count.get_by_text("Aucun jeu de données trouvé.").wait_for()
@@ -193,7 +193,7 @@ def test_search_by_theme_commune_and_format_can_be_passed_on_as_an_address(brows
         page.wait_for_url("**/datasets/lieux-covoiturage/")
         page.goto(f"{portal}/")
         page.get_by_label("Thème", exact=True).select_option(label="Environnement")
-        page.get_by_role("link", name="Volumes d’eau journaliers").wait_for()
+        page.get_by_role("link", name="Volumes d\u2019eau journaliers").wait_for()
         page.wait_for_url("**/?theme=ENVI")
 
 
