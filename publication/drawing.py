@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from publication.picture import Picture
     from quality.standard import Field, TableStandard
 
-# Raise it when a drawing changes for the same data: every picture is then drawn again, once.
-FORM = 1
 MAX_POINTS = 300  # beyond, points are gathered on a grid
 GRID_CELLS = 18  # a side
 MAX_LINES = 4

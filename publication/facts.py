@@ -12,18 +12,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from publication import drawing, tree
+from publication import drawing, tree, vega
 from publication.drawing import Subject
 from publication.picture import Picture, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     import duckdb
 
@@ -136,7 +137,7 @@ def _key(entry: Entry, territory: Territory, ground: str) -> str:
     picture = choose(entry.card, entry.standard)
     tables = [entry.standard.table(part.name).model_dump(mode="json") for part in entry.card.tables]
     recipe = [
-        drawing.FORM,
+        _code(),
         version("vl-convert-python"),
         ground,
         [file.sha256 for file in entry.published.files if file.format == "parquet"],
@@ -147,6 +148,12 @@ def _key(entry: Entry, territory: Territory, ground: str) -> str:
         hashlib.sha256(json.dumps(tables).encode()).hexdigest(),
     ]
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Digest of what draws: a picture drawn another way is drawn again, once."""
+    return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (drawing, vega))).hexdigest()
 
 
 def _draw(

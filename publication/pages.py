@@ -44,6 +44,7 @@ PREVIEW_ROWS = 10
 PREVIEW_TEXT = 90  # characters of a cell: a geometry may have a hundred thousand
 # A list of more datasets than this is too heavy for a phone: themes have pages of their own then.
 LIST_LENGTH = 120
+STATUS_ROWS = 240
 ASSETS = ("style.css", "script.js")
 
 _LAYERS = {
@@ -91,20 +92,20 @@ def render(
 ) -> dict[str, bytes]:
     """Every page and what it loads, by path in the tree. `locate` says where a data file is now."""
     environment = _environment(portal.territory)
-    folders = {"": "index", "etat/": "status", "accessibilite/": "accessibility", "mentions-legales/": "legal"}
+    folders = {"": "index", "accessibilite/": "accessibility", "mentions-legales/": "legal"}
     shared = _shared(portal)
     pages = {
         f"{folder}index.html": _page(environment, name, shared, "../" * folder.count("/"))
         for folder, name in folders.items()
     }
-    lists = _lists(environment, shared)
+    lists = _themes(environment, shared) | _status(environment, shared)
     # served for any address: its links cannot be relative
     pages["404.html"] = _page(environment, "404", shared, f"{urlsplit(portal.territory.base).path}/")
     for entry in portal.entries:
         seen = _dataset(portal, entry, memory, facts.get(entry.card.id), locate)
         pages[f"{entry.card.folder}/index.html"] = _page(environment, "dataset", shared | seen, "../../")
     pages |= {name: (TEMPLATES / name).read_bytes() for name in ASSETS}
-    pages["search.json"] = _search_index(portal, facts)
+    pages["search.json"] = _search_index(portal, facts, is_long=shared["is_long"])
     return (
         pages
         | lists
@@ -142,7 +143,19 @@ def _shared(portal: Portal) -> dict[str, Any]:
     }
 
 
-def _lists(environment: Environment, shared: dict[str, Any]) -> dict[str, bytes]:
+def _status(environment: Environment, shared: dict[str, Any]) -> dict[str, bytes]:
+    """The state of all datasets, those whose updates are refused first, on as many pages as it takes."""
+    ordered = sorted(shared["entries"], key=lambda e: (e.published.audit.status != "failed", fold(e.card.title)))
+    parts = [ordered[start : start + STATUS_ROWS] for start in range(0, len(ordered), STATUS_ROWS)] or [[]]
+    found = {}
+    for number, part in enumerate(parts, 1):
+        folder = f"etat/{number}/" if number > 1 else "etat/"
+        values = shared | {"part": part, "number": number, "pages": len(parts)}
+        found[f"{folder}index.html"] = _page(environment, "status", values, "../" * folder.count("/"))
+    return found
+
+
+def _themes(environment: Environment, shared: dict[str, Any]) -> dict[str, bytes]:
     """Pages of each theme, when the home cannot list every dataset."""
     if not shared["is_long"]:
         return {}
@@ -156,17 +169,18 @@ def _lists(environment: Environment, shared: dict[str, Any]) -> dict[str, bytes]
     return found
 
 
-def _search_index(portal: Portal, facts: Mapping[str, Facts]) -> bytes:
-    """What script.js searches in: words without accents, and what a result shows."""
+def _search_index(portal: Portal, facts: Mapping[str, Facts], *, is_long: bool) -> bytes:
+    """What script.js searches in: words without accents, and what a result shows; less of each when there are many."""
     rows = []
     for entry in portal.entries:
         card = entry.card
-        words = " ".join([card.title, card.description, *card.keywords, THEMES[card.theme], card.owner, card.id])
+        words = " ".join([card.title, *card.keywords, THEMES[card.theme], card.owner, card.id])
+        words += "" if is_long else f" {card.description}"
         rows.append(
             {
                 "id": card.id,
                 "title": french.french_text(card.title),
-                "text": french.french_text(french.first_sentence(card.description)),
+                "text": "" if is_long else french.french_text(french.first_sentence(card.description)),
                 "words": " ".join(dict.fromkeys(re.findall(r"\w+", fold(words)))),
                 "theme": card.theme,
                 "communes": facts[card.id].communes if card.id in facts else (),

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ingestion.territory import load_territory
 from lake import ops
 from publication.french import french_number, french_size, french_text
-from publication.pages import fold
+from publication.history import Memory
+from publication.pages import Portal, fold, render
 from publication.publish import publish
-from publication.state import load_state
+from publication.state import Entry, load_state
 from quality.standard import load_standard
 
 if TYPE_CHECKING:
@@ -274,3 +276,26 @@ def test_the_search_index_knows_words_without_accents_communes_and_formats(tree:
     assert rows["lieux-covoiturage"]["communes"] == ["58194", "58303"]
     assert rows["lieux-covoiturage"]["formats"] == ["csv", "parquet", "geojson"]
     assert fold("Œuvres à l'Été") == "oeuvres a l'ete"
+
+
+def test_a_portal_of_many_datasets_is_spread_over_pages_that_stay_light(
+    tree: Path, cards: dict[str, Card], tmp_path: Path
+) -> None:
+    state, listed = load_state(tree), []
+    for number in range(400):
+        card = cards["lieux-covoiturage"].model_copy(update={"id": f"lieux-{number}", "title": f"Lieux {number}"})
+        listed.append(Entry(card, load_standard(card.standard), state.datasets["lieux-covoiturage"]))
+    portal = Portal(load_territory(), listed, [], {})
+    found = render(portal, Memory(), {}, lambda file: tree / file.path)
+    assert max(len(content) for path, content in found.items() if path.endswith(".html")) < 250_000
+    lists = "".join(content.decode() for path, content in found.items() if path.startswith("themes/"))
+    states = "".join(content.decode() for path, content in found.items() if path.startswith("etat/"))
+    for entry in listed:
+        assert f'datasets/{entry.card.id}/"' in lists
+        assert f'datasets/{entry.card.id}/"' in states
+    for path, content in found.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    for path in ("index.html", "themes/tran/index.html", "themes/tran/2/index.html", "etat/2/index.html"):
+        for href in re.findall(r'href="([^"#:]+)"', (tmp_path / path).read_text(encoding="utf-8")):
+            assert at(tmp_path, tmp_path / path, href).is_file() or "catalog" in href, (path, href)
