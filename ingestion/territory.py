@@ -55,6 +55,9 @@ class Territory(_Frozen):
     base_url: HttpUrl
     homepage: HttpUrl
     contact: Contact
+    # what the law asks a public site to name (legal notice); said to be unknown when absent
+    publication_director: str | None = None
+    host: str | None = None
     communes: tuple[Commune, ...]
 
     @property

@@ -1,6 +1,6 @@
 """Which sources the published tables are made from, as dbt's graph tells.
 
-Belongs here: reading sources off the parsed project. Does not: what follows from a source's legal terms
+Belongs here: reading sources and models off the parsed project. Does not: what follows from a source's legal terms
 (publication/gate.py), what a dataset's card names.
 """
 
@@ -50,6 +50,38 @@ def _sources(manifest: Mapping[str, Any], start: str, *, through_common: bool) -
             elif through_common or not _is_common(manifest["nodes"].get(parent, {})):
                 todo.append(parent)
     return sources
+
+
+def steps(manifest: Mapping[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """(layer, name) of each model between the sources and an open-data model, in the order they are built, by model."""
+    found = {}
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] == "model" and OPENDATA in node["fqn"]:
+            above = _models_above(manifest, unique_id)
+            found[str(node["name"])] = tuple(_step(manifest["nodes"][model]) for model in above)
+    return found
+
+
+def _models_above(manifest: Mapping[str, Any], start: str) -> list[str]:
+    """Models upstream of one, itself last; a common table stands for all that flows into it."""
+    order: list[str] = []
+
+    def visit(unique_id: str) -> None:
+        node = manifest["nodes"].get(unique_id, {})
+        if unique_id in order or node.get("resource_type") != "model":
+            return
+        if unique_id == start or not _is_common(node):
+            for parent in sorted(manifest["parent_map"].get(unique_id, ())):
+                visit(parent)
+        order.append(unique_id)
+
+    visit(start)
+    return order
+
+
+def _step(node: Mapping[str, Any]) -> tuple[str, str]:
+    layer = next((part for part in ("staging", "conformed", "marts", "opendata") if part in node["fqn"]), "staging")
+    return layer, str(node["name"])
 
 
 def _is_common(node: Mapping[str, Any]) -> bool:

@@ -381,7 +381,8 @@ def publish(verdicts: dict[str, Verdict], *, run_id: str) -> PublishReport:
     settled_ones = _holding(cards)
     with engine.connect() as con:
         news = {name: verdict for name, verdict in verdicts.items() if name not in settled_ones}
-        report = publish_tree(con, cards, news, run_id=run_id)
+        steps = lineage.steps(lineage.read_manifest(manifest_path()))
+        report = publish_tree(con, cards, news, run_id=run_id, steps=steps)
     if {card.id for card in cards} <= verdicts.keys():  # one dataset published alone leaves work for the others
         complete("publish", fingerprint, run_id)
         complete("publication_code", code_fingerprint(*PUBLICATION_CODE), run_id)

@@ -13,6 +13,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from publication.picture import Picture, check_picture
 from publication.vocabulary import HVD_CATEGORIES, Frequency, Theme
 from quality.rules import AuditRules
 from quality.standard import Standard, load_standard
@@ -98,6 +99,8 @@ class Card(_Frozen):
     sources: tuple[str, ...]
     tables: Annotated[tuple[CardTable, ...], Field(min_length=1)]
     archive: Archive | None = None
+    # what the page shows; chosen from the tables when absent
+    picture: Picture | None = None
     rules: AuditRules = AuditRules()
     methodology: Annotated[str, Field(min_length=1)]
 
@@ -149,6 +152,9 @@ def check_card(card: Card, standard: Standard) -> None:
             raise CardError(msg)
     if sorted(known) != sorted(table.name for table in card.tables):
         msg = f"card {card.id}: standard {standard.id} has tables {', '.join(known)}; give each of them, once"
+        raise CardError(msg)
+    if card.picture is not None and (fault := check_picture(card.picture, card, standard)):
+        msg = f"card {card.id}: {fault}"
         raise CardError(msg)
     try:
         card.rules.check_against(standard)

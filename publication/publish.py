@@ -22,8 +22,10 @@ from lake import ops
 from lake.engine import attach_table, connect
 from lake.home import publication_dir
 from lake.table import exists
-from publication import catalog, departures, dictionary, package, pages, tree
+from publication import catalog, departures, dictionary, facts, package, pages, tree
 from publication.export import DataFile, Exported, ExportError, TableExport, fingerprint, write, write_archive
+from publication.history import remember
+from publication.pages import Portal
 from publication.state import (
     CheckedRule,
     Entry,
@@ -92,6 +94,7 @@ def publish(
     *,
     run_id: str,
     now: datetime | None = None,
+    steps: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> PublishReport:
     """Make the published tree say what the gold tables and verdicts say; change nothing when it already does.
 
@@ -101,6 +104,7 @@ def publish(
         verdicts: newest verdict by dataset id; a dataset without one is left as it is.
         run_id: kept with the versions this run makes.
         now: the instant of publication (aware); the present by default.
+        steps: (layer, model) on the way from the sources to each gold model, for the pages' account of it.
 
     Raises:
         publication.tree.TreeError: when another process keeps publishing, or the tree cannot be replaced.
@@ -122,7 +126,7 @@ def publish(
         left = departures.tombstones(before, known, cards, entries, moment)
         fresh = {p: f for _, draft in drafts for p, f in draft.fresh.items()}
         listing = departures.listing(before, entries, moment)
-        files = _files(territory, entries, fresh, left, area=_area(con), listed_since=listing.since)
+        files = _files(con, before, Portal(territory, entries, cards, steps or {}), fresh, left, listing.since)
         after = State(datasets=_remembered(known, drafts), tombstones=left, listing=listing)
         swapped = tree.replace(before, after, files)
         _follow(after, recorded)
@@ -307,15 +311,15 @@ def _area(con: duckdb.DuckDBPyConnection) -> catalog.Box | None:
 
 
 def _files(
-    territory: Territory,
-    entries: Sequence[Entry],
+    con: duckdb.DuckDBPyConnection,
+    before: State,
+    portal: Portal,
     fresh: Mapping[str, tree.NewFile],
     left: Mapping[str, Tombstone],
-    *,
-    area: catalog.Box | None,
     listed_since: datetime | None,
 ) -> dict[str, tree.NewFile]:
     """Every file of the tree to be, by path."""
+    territory, entries = portal.territory, portal.entries
     current = publication_dir()
     files: dict[str, tree.NewFile] = {}
     for entry in entries:
@@ -330,9 +334,10 @@ def _files(
         new = fresh.get(file.path)
         return new.content if new is not None and isinstance(new.content, Path) else current / file.path
 
-    texts = catalog.files(territory, entries, area=area, listed_since=listed_since)
-    texts |= pages.render(territory, entries, locate) | pages.farewells(territory, left)
-    return files | {path: tree.from_bytes(text) for path, text in texts.items()}
+    found = facts.gather(con, territory, entries, locate, current, before)
+    texts = catalog.files(territory, entries, area=_area(con), listed_since=listed_since)
+    texts |= pages.render(portal, remember(entries), found.facts, locate) | pages.farewells(territory, left)
+    return files | dict(found.files) | {path: tree.from_bytes(text) for path, text in texts.items()}
 
 
 def _table_export(card: Card, standard: Standard, name: str, territory: Territory) -> TableExport:

@@ -31,15 +31,22 @@ if TYPE_CHECKING:
 # By ending: the guess of the operating system differs from one machine to the next.
 MEDIA_TYPES: dict[str, str] = {
     "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+    "xml": "application/xml; charset=utf-8",
     "html": "text/html; charset=utf-8",
     "json": "application/json",
     "jsonld": "application/ld+json",
     "rdf": "application/rdf+xml",
     "ttl": "text/turtle; charset=utf-8",
 } | {str(ending): form.content_type for ending, form in FORMATS.items()}
-# The pages run no script and load nothing but the style sheet.
+# The pages load their own style sheet, script, search index and pictures, and nothing from elsewhere.
 _HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'"
+    ),
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache",  # ask again each time; an unchanged file answers 304

@@ -62,3 +62,13 @@ def test_the_graph_tells_a_real_source_from_a_common_table() -> None:
 def test_every_source_a_card_names_has_a_contract() -> None:
     known = {contract.id for contract in load_contracts()}
     assert {source for card in load_cards() for source in card.sources} <= known
+
+
+def test_the_steps_of_a_table_come_in_the_order_they_are_built(manifest: dict[str, Any]) -> None:
+    for model, steps in lineage.steps(manifest).items():
+        assert steps[-1] == ("opendata", model)
+        assert len(steps) == len(set(steps))
+    volumes = lineage.steps(manifest)["eau_volumes_journaliers"]
+    names = [name for _, name in volumes]
+    assert ("marts", "water_volume_day") in volumes
+    assert names.index("water_volume_day") < names.index("eau_volumes_journaliers")

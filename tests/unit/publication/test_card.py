@@ -36,6 +36,9 @@ def test_the_cards_name_sources_that_exist(cards: dict[str, Card]) -> None:
             "latitude",
         ),
         ({"rules": {"freshness": [{"table": "eau-volumes-journaliers", "column": "nothing", "days": 1}]}}, "nothing"),
+        ({"picture": {"kind": "map", "table": "eau-volumes-journaliers"}}, "neither coordinates nor a geometry"),
+        ({"picture": {"kind": "bars", "table": "eau-volumes-journaliers", "category": "nothing"}}, "nothing"),
+        ({"picture": {"kind": "series", "table": "eau-volumes-journaliers"}}, "needs `time`"),
     ],
 )
 def test_a_wrong_card_says_what_is_wrong(tmp_path: Path, change: dict[str, Any], named: str) -> None:

@@ -121,6 +121,7 @@ def test_one_change_rewrites_only_its_dataset_and_the_shared_files(
     after = listing(home)
     rewritten = {path for path in after if after[path] != before.get(path)}
     shared = {"index.html", "catalog.ttl", "catalog.jsonld", "catalog.rdf", "catalog-dcat-ap.ttl", ".state.json"}
+    shared |= {"etat/index.html", "atom.xml", "sitemap.xml", ".facts.json"}
     assert rewritten - shared == {
         f"datasets/lieux-covoiturage/{name}"
         for name in (
