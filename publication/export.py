@@ -132,10 +132,7 @@ def write(con: duckdb.DuckDBPyConnection, export: TableExport, folder: Path) -> 
     source = f"read_parquet({_literal(str(parquet))})"
     try:
         with _in_order(con):
-            con.execute(
-                f"COPY ({_select(con, export)} ORDER BY {_order(export)}) TO {_literal(str(parquet))} "
-                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-            )
+            write_parquet(con, export, parquet)
             values = [(field, _csv_value(field, export)) for field in export.table.fields]
             _write_csv(con, source, values, files["csv"], export.table.delimiter)
             if "geojson" in files:
@@ -185,6 +182,14 @@ def _in_order(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
     finally:
         con.execute(f"SET preserve_insertion_order = {str(bool(kept and kept[0])).lower()}")
+
+
+def write_parquet(con: duckdb.DuckDBPyConnection, export: TableExport, path: Path) -> None:
+    """The published columns, sorted: the file that the other formats are read back from."""
+    con.execute(
+        f"COPY ({_select(con, export)} ORDER BY {_order(export)}) TO {_literal(str(path))} "
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+    )
 
 
 def _write_csv(

@@ -62,9 +62,9 @@ class Resource:
 
     @property
     def csv(self) -> str:
-        """Path of the CSV file of the same table, else of the Parquet file."""
-        same = (f.path for f in self.published.files if f.format == "csv" and f.table == self.file.table)
-        return next(same, self.file.path)
+        """Path of the CSV file of the same table, or of the Parquet file when the CSV is in several parts."""
+        same = [f.path for f in self.published.files if f.format == "csv" and f.table == self.file.table]
+        return same[0] if len(same) == 1 else self.file.path
 
     @cached_property
     def described(self) -> dict[str, Any]:

@@ -186,6 +186,7 @@ def _operation(name: str, said: str, schema: dict[str, Any] | None, parameters: 
             "304": {"description": "Rien n'a changé depuis la réponse dont l'ETag est donné."},
             "400": {"description": "Un paramètre est inconnu ou n'a pas la forme attendue.", "content": refused},
             "404": {"description": "Ressource inconnue.", "content": refused},
+            "409": {"description": "Des paramètres ne vont pas ensemble.", "content": refused},
             "414": {"description": "Requête trop longue.", "content": refused},
             "422": {"description": "La requête demande trop : de temps, de mémoire ou de lignes.", "content": refused},
             "503": {"description": "Trop de requêtes à la fois : réessayer plus tard.", "content": refused},

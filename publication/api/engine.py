@@ -4,8 +4,8 @@ Belongs here: the DuckDB of the data API and who may use it when. Does not: the 
 request (query.py), HTTP (routes.py).
 
 Limits, each with its reason:
-- one thread a query and as many queries at once as processors: queries of many clients gain nothing from sharing out a
-  processor further, and the wait stays in one queue, first come first served;
+- one thread a query, `AT_ONCE` queries: more than processors, so that a page found in milliseconds does not wait behind
+  totals of millions of rows; few enough that each has memory;
 - `WAITING` requests may wait, `WAIT_SECONDS` at most: beyond, an honest 503 is better than a queue nobody waits for;
 - `SECONDS` a request, all its queries together, then the query is interrupted;
 - `MEMORY` for all queries together and no disk to spill to: what does not fit is refused;
@@ -15,7 +15,6 @@ Limits, each with its reason:
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import OrderedDict
 from threading import Lock
@@ -27,7 +26,7 @@ import anyio.to_thread
 from lake.home import publication_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import duckdb
 
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MEMORY = "384MB"
-SECONDS = 5.0
+AT_ONCE, MEMORY = 8, "448MB"
+SECONDS = 10.0
 WAITING, WAIT_SECONDS = 64, 10.0
 KNOWN_COUNTS = 10_000
 # An export is a copy of a part; the whole is a file of the tree.
@@ -59,7 +58,7 @@ class Engine:
     def __init__(self) -> None:
         self._con: duckdb.DuckDBPyConnection | None = None
         self._opening, self._counting = Lock(), Lock()
-        self._slots = anyio.Semaphore(max(2, min(4, os.cpu_count() or 2)))
+        self._slots = anyio.Semaphore(AT_ONCE)
         self._counts: OrderedDict[tuple[Any, ...], int] = OrderedDict()
 
     async def run(self, work: Callable[[Reader], T]) -> T:
@@ -133,10 +132,26 @@ class Reader:
     def page(self, resource: Resource, query: Query) -> tuple[list[str], int]:
         """The rows of a page, each a JSON text, and the number of rows on all pages."""
         source = _source(resource)
-        rows = self._texts(query.json_rows(source, query.page_size, query.offset), query)
+        rows = self._rows(source, query) if query.group is None else self._groups(source, query)
         if len(rows) < query.page_size and (rows or query.page == 1):
             return rows, query.offset + len(rows)  # the last page tells the total
         return rows, self.total(resource, query)
+
+    def _rows(self, source: str, query: Query) -> list[str]:
+        """The rows of a page: first where they are, then all their columns there and nowhere else.
+
+        In one query, DuckDB reads every column wherever the filter leaves a row, which for rare rows is everywhere.
+        """
+        ranks = [row[0] for row in self._execute(query.ranks(source), query.values).fetchall()]
+        if not ranks:
+            return []
+        found = dict(self._execute(query.json_at(source, ranks)).fetchall())
+        if sum(map(len, found.values())) > ANSWER_BYTES:
+            raise TooCostly(f"une réponse de plus de {ANSWER_BYTES // 1_000_000} Mo")
+        return [found[rank] for rank in ranks]
+
+    def _groups(self, source: str, query: Query) -> list[str]:
+        return self._texts(query.json_rows(source, query.page_size, query.offset), query)
 
     def total(self, resource: Resource, query: Query) -> int:
         """The number of rows, or groups, that match: counted once for the same bytes and filters."""
@@ -145,7 +160,7 @@ class Reader:
         key = (resource.file.sha256, query.filters, query.values, query.group)
         total = self._engine.known_count(key)
         if total is None:
-            (found,) = self._execute(query.count(_source(resource)), query).fetchall()
+            (found,) = self._execute(query.count(_source(resource)), query.values).fetchall()
             total = int(found[0])
             self._engine.keep_count(key, total)
         return total
@@ -167,7 +182,7 @@ class Reader:
         """The texts of a query, one a row, as long as an answer can hold them."""
         found: list[str] = []
         size = 0
-        cursor = self._execute(sql, query)
+        cursor = self._execute(sql, query.values)
         while batch := cursor.fetchmany(_BATCH):
             found += [row[0] for row in batch]
             size += sum(len(row[0]) for row in batch)
@@ -175,13 +190,13 @@ class Reader:
                 raise TooCostly(f"une réponse de plus de {ANSWER_BYTES // 1_000_000} Mo")
         return found
 
-    def _execute(self, sql: str, query: Query) -> duckdb.DuckDBPyConnection:
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         import duckdb
 
         # an interruption between two queries of a request stops neither
         if time.monotonic() >= self._until:
             raise duckdb.InterruptException(f"{SECONDS} s")
-        return self.cursor.execute(sql, list(query.values))
+        return self.cursor.execute(sql, list(values))
 
 
 def _source(resource: Resource) -> str:
@@ -206,7 +221,6 @@ def _connect() -> duckdb.DuckDBPyConnection:
         }
     )
     con.execute("SET GLOBAL TimeZone = 'UTC'")
-    con.execute("SET GLOBAL enable_progress_bar = false")
     con.execute("SET GLOBAL parquet_metadata_cache = true")  # a footer is read once a publication
     published = publication_dir()
     # the link, and the folder beside it that holds the trees it points to in turn

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from publication.resources import Column, Resource
 
 PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE = 20, 50, 100_000_000
-# A query string longer than this, or more parameters, is no question of a person; their cost is in planning.
-MAX_PARAMETERS, MAX_LIST, MAX_TEXT = 40, 100, 500
+# Enough to say every operator of every column once; what is longer costs more to plan than to answer.
+MAX_PARAMETERS, MAX_LIST, MAX_TEXT = 1000, 100, 500
 ROW_ID = "__id"  # rank of the row in the file, from 1
 
 _COMPARE = {"less": "<=", "greater": ">=", "strictly_less": "<", "strictly_greater": ">"}
@@ -54,6 +54,10 @@ class BadQuery(ValueError):
     def __init__(self, parameter: str, what: str, advice: str) -> None:
         super().__init__(f"{parameter}: {what}")
         self.parameter, self.what, self.advice = parameter, what, advice
+
+
+class Contradiction(BadQuery):
+    """Parameters that are right one by one and cannot go together."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,26 @@ class Query:
             return f"SELECT count(*) FROM {source}{self._from}"
         return f"SELECT count(*) FROM (SELECT {', '.join(self.group) or 'count(*)'} FROM {source}{self._from})"
 
+    def ranks(self, source: str) -> str:
+        """SQL of where the rows of a page are in the file, in order: only filtered and sorted columns are read."""
+        limit = f"LIMIT {self.page_size:d} OFFSET {self.offset:d}"
+        return f"SELECT file_row_number FROM {source}{self._from}{self._ordered} {limit}"
+
+    def json_at(self, source: str, ranks: Sequence[int]) -> str:
+        """SQL of (rank, JSON text) of some rows, in any order."""
+        columns = ", ".join(f"{output.sql} AS {alias}" for alias, output in self._aliased())
+        listed = ", ".join(f"{rank:d}" for rank in ranks)
+        rows = f"SELECT {columns}, file_row_number FROM {source} WHERE file_row_number IN ({listed})"
+        return f"SELECT file_row_number, {self._json_object} FROM ({rows})"
+
     def json_rows(self, source: str, limit: int, offset: int) -> str:
-        """SQL of one JSON text a row: only the rows of the page are made into text."""
+        """SQL of one JSON text a row, or group: only what is given is made into text."""
+        return f"SELECT {self._json_object} FROM ({self._select(source, limit, offset)})"
+
+    @property
+    def _json_object(self) -> str:
         members = ", ".join(f"{_literal(o.name)}, {_json(o, alias)}" for alias, o in self._aliased())
-        return f"SELECT json_object({members})::VARCHAR FROM ({self._select(source, limit, offset)})"
+        return f"json_object({members})::VARCHAR"
 
     def csv_rows(self, source: str, limit: int) -> str:
         """SQL of one CSV line a row, values in the form of the published files."""
@@ -115,8 +135,11 @@ class Query:
     def _select(self, source: str, limit: int, offset: int) -> str:
         columns = ", ".join(f"{output.sql} AS {alias}" for alias, output in self._aliased())
         # limit and offset are integers made here: written out, the planner stops reading early
-        order = f" ORDER BY {', '.join(self.order)}" if self.order else ""
-        return f"SELECT {columns} FROM {source}{self._from}{order} LIMIT {limit:d} OFFSET {offset:d}"
+        return f"SELECT {columns} FROM {source}{self._from}{self._ordered} LIMIT {limit:d} OFFSET {offset:d}"
+
+    @property
+    def _ordered(self) -> str:
+        return f" ORDER BY {', '.join(self.order)}" if self.order else ""
 
 
 def parse(resource: Resource, parameters: Sequence[tuple[str, str]], *, paged: bool = True) -> Query:
@@ -219,7 +242,7 @@ class _Asked:
 
     def _groups(self, common: Query) -> Query:
         if "columns" in self.single:
-            raise BadQuery(
+            raise Contradiction(
                 "columns", "impossible avec un regroupement", "Retirer columns, ou __groupby et ses calculs."
             )
         groups = list(dict.fromkeys(self.groups))
@@ -233,7 +256,7 @@ class _Asked:
         order = []
         for parameter, name, direction in self.sorts:
             if name not in sortable:
-                raise BadQuery(_shown(parameter), "tri impossible", f"Trier par : {', '.join(sorted(sortable))}.")
+                raise Contradiction(_shown(parameter), "tri impossible", f"Trier par : {', '.join(sorted(sortable))}.")
             order.append(f"{sortable[name]} {direction} NULLS LAST")
         return order
 
@@ -386,12 +409,12 @@ def _csv(output: Output, alias: str) -> str:
 
 
 def _csv_text(alias: str, *, is_free: bool) -> str:
-    """A text, between quotes when it must be; a free text never starts a formula in a spreadsheet."""
+    """A text, between quotes where DuckDB's writer has them; a free text never starts a formula in a spreadsheet."""
     if is_free:
         formula = f"regexp_matches({alias}, '^[=@\\t+-]') AND NOT regexp_matches({alias}, '^[+-][0-9 .,]*$')"
         alias = f"(CASE WHEN {formula} THEN chr(39) || {alias} ELSE {alias} END)"
     doubled = f"'\"' || replace({alias}, '\"', '\"\"') || '\"'"
-    return f"CASE WHEN regexp_matches({alias}, '[\",\\r\\n]') THEN {doubled} ELSE {alias} END"
+    return f"CASE WHEN regexp_matches({alias}, '[\",#\\r\\n]') THEN {doubled} ELSE {alias} END"
 
 
 def _plain_number(alias: str) -> str:

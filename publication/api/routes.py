@@ -21,7 +21,7 @@ from starlette.routing import Route, Router
 from ingestion.territory import load_territory
 from publication.api import describe
 from publication.api.engine import Busy, Engine, TooCostly
-from publication.api.query import BadQuery, Query, parse
+from publication.api.query import BadQuery, Contradiction, Query, parse
 from publication.resources import Resource, Tree, current, resource_path
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-MAX_QUERY_STRING = 8_000
+MAX_QUERY_STRING = 32_000
 _JSON, _CSV = "application/json", "text/csv; charset=utf-8"
 _CHUNK_LINES = 500
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -164,7 +164,8 @@ def _asked(request: Request, *, paged: bool = True) -> tuple[Resource, Query, di
     try:
         query = parse(resource, parse_qsl(text, keep_blank_values=True), paged=paged)
     except BadQuery as error:
-        raise refusal(400, f"{error.what[:1].upper()}{error.what[1:]}", error.advice, error.parameter) from error
+        status = 409 if isinstance(error, Contradiction) else 400
+        raise refusal(status, f"{error.what[:1].upper()}{error.what[1:]}", error.advice, error.parameter) from error
     said = [resource.file.sha256, _base(request), request.scope["path"], text]
     return resource, query, {"etag": _etag("\n".join(said).encode())}
 
