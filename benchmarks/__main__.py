@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import catalogue, formats, lorawan_jsonl, observations
+from benchmarks import catalogue, data_api, formats, lorawan_jsonl, observations
 from benchmarks.measure import Result, write
 from lake.home import home
 
@@ -13,11 +13,13 @@ from lake.home import home
 def main() -> None:
     """Run all; the table says what each is measured against."""
     home().mkdir(parents=True, exist_ok=True)
+    at = home()
     results: list[Result] = [
-        lorawan_jsonl.run(home()),
-        *formats.run(home()),
-        *observations.run(home()),
-        *catalogue.run(home()),
+        lorawan_jsonl.run(at),
+        *formats.run(at),
+        *observations.run(at),
+        *catalogue.run(at),
+        *data_api.run(at),
     ]
     table = Table("name", "value", "unit", "ratio", "peak MB", "against", box=None)
     for r in results:

@@ -157,7 +157,7 @@ def write(con: duckdb.DuckDBPyConnection, export: TableExport, folder: Path) -> 
     source = f"read_parquet({_literal(str(parquet))})"
     try:
         with _in_order(con):
-            _write_parquet(con, export, parquet)
+            write_parquet(con, export, parquet)
             rows = _count(con, source)
             files = _write_csvs(con, export, source, folder, rows)
             files.append(DataFile("parquet", parquet, rows))
@@ -211,7 +211,7 @@ def _in_order(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         con.execute(f"SET preserve_insertion_order = {str(bool(kept and kept[0])).lower()}")
 
 
-def _write_parquet(con: duckdb.DuckDBPyConnection, export: TableExport, path: Path) -> None:
+def write_parquet(con: duckdb.DuckDBPyConnection, export: TableExport, path: Path) -> None:
     """The published columns, sorted; with the columns of GeoParquet when the table has a place."""
     select, options = _select(con, export), f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
     if (place := _place(con, export)) is not None:

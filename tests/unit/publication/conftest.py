@@ -92,6 +92,23 @@ def verdicts(cards: dict[str, Card]) -> Callable[..., dict[str, Verdict]]:
     return make
 
 
+@pytest.fixture(scope="session")
+def published_portal(
+    tmp_path_factory: pytest.TempPathFactory, cards: dict[str, Card], verdicts: Callable[..., dict[str, Verdict]]
+) -> Path:
+    """A home with a published tree, for tests that only read it."""
+    from publication.publish import publish
+
+    made = tmp_path_factory.mktemp("portal")
+    with pytest.MonkeyPatch.context() as patch, duckdb.connect() as opened:
+        patch.setenv("DATANEVERS_HOME", str(made))
+        patch.delenv("DATANEVERS_LAKE", raising=False)
+        opened.execute("SET TimeZone = 'UTC'")
+        opened.execute(GOLD)
+        publish(opened, list(cards.values()), verdicts(), run_id="r")
+    return made
+
+
 def verdict(dataset: str, status: Status) -> Verdict:
     """A verdict with two checks; the second one does not pass unless the verdict is `passed`."""
     severity: Severity = "error" if status == "failed" else "warning"
