@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 FORM = 2
 
 # A row group is what a reader fetches over HTTP to answer one range of keys. Measured by range requests on 5 M rows of
-# telemetry (docs/adr/0019-published-files.md): a week of one sensor costs 7 requests and about 0.25 MB from 25 000 to
+# telemetry (docs/adr/0020-published-files.md): a week of one sensor costs 7 requests and about 0.25 MB from 25 000 to
 # 100 000 rows, 0.5 MB at 10 000 and at 250 000; a whole column costs twice the requests each time the size is halved.
 ROW_GROUP_ROWS = 100_000
 # The national portal previews and validates CSV up to about this size, and a spreadsheet opens no more.
