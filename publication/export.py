@@ -329,14 +329,14 @@ def _csv_value(field: Field, export: TableExport) -> str:
         case "number" if export.coordinates is not None and field.name in export.coordinates:
             text = f"regexp_replace(({name}::DECIMAL(9, 6))::VARCHAR, '0{{1,2}}$', '')"
         case "number":
-            text = _plain_number(name)
+            text = plain_number(name)
         case "boolean":
             yes, no = _literal(field.true_value), _literal(field.false_value)
             text = f"CASE {name} WHEN true THEN {yes} WHEN false THEN {no} END"
         case "date" | "datetime":
             text = _iso(field)
         case _:
-            text = _safe_text(field, name, export.table)
+            text = safe_text(name, is_free=is_free_text(field, export.table))
     return text
 
 
@@ -355,7 +355,7 @@ def _iso(field: Field) -> str:
     return f"strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
 
 
-def _plain_number(name: str) -> str:
+def plain_number(name: str) -> str:
     """A number without exponent, without a closing `.0`, at most 6 decimals.
 
     DuckDB writes an exponent below 1e-4 and from 1e16: the first has an exact decimal form here, as the value is
@@ -368,10 +368,10 @@ def _plain_number(name: str) -> str:
     )
 
 
-def _safe_text(field: Field, name: str, table: TableStandard) -> str:
-    """Text with LF line ends; free text never starts a formula in a spreadsheet."""
+def safe_text(name: str, *, is_free: bool) -> str:
+    """SQL of a text with LF line ends; free text never starts a formula in a spreadsheet."""
     text = f"replace(replace({name}, chr(13) || chr(10), chr(10)), chr(13), chr(10))"
-    if not is_free_text(field, table):
+    if not is_free:
         return text
     formula = f"regexp_matches({name}, '{_FORMULA}') AND NOT regexp_matches({name}, '{_FIGURES}')"
     return f"CASE WHEN {formula} THEN chr(39) || {text} ELSE {text} END"

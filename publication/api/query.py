@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from publication.export import plain_number, safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -400,7 +402,7 @@ def _csv(output: Output, alias: str) -> str:
         case "integer":
             return f"{alias}::VARCHAR"
         case "number":
-            return _plain_number(alias)
+            return plain_number(alias)
         case "boolean":
             yes, no = (column.true_value, column.false_value) if column else ("true", "false")
             return f"CASE {alias} WHEN true THEN {_literal(yes)} WHEN false THEN {_literal(no)} END"
@@ -410,20 +412,9 @@ def _csv(output: Output, alias: str) -> str:
 
 def _csv_text(alias: str, *, is_free: bool) -> str:
     """A text, between quotes where DuckDB's writer has them; a free text never starts a formula in a spreadsheet."""
-    if is_free:
-        formula = f"regexp_matches({alias}, '^[=@\\t+-]') AND NOT regexp_matches({alias}, '^[+-][0-9 .,]*$')"
-        alias = f"(CASE WHEN {formula} THEN chr(39) || {alias} ELSE {alias} END)"
+    alias = f"({safe_text(alias, is_free=is_free)})"
     doubled = f"'\"' || replace({alias}, '\"', '\"\"') || '\"'"
     return f"CASE WHEN regexp_matches({alias}, '[\",#\\r\\n]') THEN {doubled} ELSE {alias} END"
-
-
-def _plain_number(alias: str) -> str:
-    """A number without exponent, without a closing `.0`, as in the published files."""
-    return (
-        f"CASE WHEN abs({alias}) >= 1e15 THEN printf('%.0f', {alias}) "
-        f"WHEN contains({alias}::VARCHAR, 'e') THEN rtrim(rtrim(printf('%.6f', {alias}), '0'), '.') "
-        f"ELSE regexp_replace({alias}::VARCHAR, '\\.0$', '') END"
-    )
 
 
 def _iso(kind: str, alias: str) -> str:

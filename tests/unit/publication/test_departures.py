@@ -229,8 +229,12 @@ def test_coverage_is_the_communes_own(
     """Contours, once delivered, say where the territory ends; until then the centres of communes do."""
     run()
     before = said(home)
+    corners = [(3.0, 46.9, 3.2, 47.0), (3.1, 46.8, 3.3, 47.1)]
     sides = pa.table({
-        "west_deg": [3.0, 3.1], "south_deg": [46.9, 46.8], "east_deg": [3.2, 3.3], "north_deg": [47.0, 47.1],
+        "insee_code": ["58194", "58303"],
+        "commune_name": ["Nevers", "Varennes-Vauzelles"],
+        "geometry_wkt": [f"POLYGON (({w} {s}, {e} {s}, {e} {n}, {w} {n}, {w} {s}))" for w, s, e, n in corners],
+        **{f"{side}_deg": column for side, column in zip(("west", "south", "east", "north"), zip(*corners, strict=True), strict=True)},
     })  # fmt: skip
     table.overwrite("silver", "commune_contour", sides)
     con.execute("CREATE SCHEMA silver; CREATE TABLE silver.commune_contour AS SELECT * FROM sides")
