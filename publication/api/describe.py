@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from publication.api.engine import EXPORT_ROWS, SECONDS
+from publication.api.engine import COUNTED_ON, EXPORT_ROWS, SECONDS
 from publication.api.query import (
     MAX_LIST,
     MAX_PAGE,
@@ -143,7 +143,9 @@ def _document(territory: Territory, server: str, paths: dict[str, Any], row: dic
             "description": (
                 "Lecture des tables publiées, dans la forme de l'API tabulaire de data.gouv.fr. Les colonnes et "
                 "opérateurs d'une ressource sont décrits à `/api/resources/<id>/swagger/`. Les filtres se cumulent ; "
-                "`<colonne>__groupby` et `<colonne>__count|avg|min|max|sum` regroupent. `meta.total` est exact. "
+                "`<colonne>__groupby` et `<colonne>__count|avg|min|max|sum` regroupent. `meta.total` est "
+                f"exact jusqu'à {COUNTED_ON} lignes après la page ; au-delà `meta.total_is_exact` est faux, il y en a "
+                "plus. "
                 f"Limites : {MAX_PAGE_SIZE} lignes par page, {EXPORT_ROWS} par export, {SECONDS:.0f} secondes par "
                 "requête ; pour le tout, télécharger le fichier."
             ),
@@ -242,11 +244,12 @@ _SCHEMAS: dict[str, Any] = {
             },
             "meta": {
                 "type": "object",
-                "required": ["page", "page_size", "total"],
+                "required": ["page", "page_size", "total", "total_is_exact"],
                 "properties": {
                     "page": {"type": "integer"},
                     "page_size": {"type": "integer"},
                     "total": {"type": "integer"},
+                    "total_is_exact": {"type": "boolean"},
                 },
             },
         },

@@ -95,10 +95,10 @@ class Query:
         grouped = f" GROUP BY {', '.join(self.group)}" if self.group else ""
         return f"{where}{grouped}"
 
-    def count(self, source: str) -> str:
-        """SQL of the number of rows, or groups, on all pages."""
+    def count(self, source: str, at_most: int) -> str:
+        """SQL of the number of rows, `at_most` or so many, or of groups, on all pages."""
         if self.group is None:
-            return f"SELECT count(*) FROM {source}{self._from}"
+            return f"SELECT count(*) FROM (SELECT 1 FROM {source}{self._from} LIMIT {at_most:d})"
         return f"SELECT count(*) FROM (SELECT {', '.join(self.group) or 'count(*)'} FROM {source}{self._from})"
 
     def ranks(self, source: str) -> str:

@@ -20,7 +20,7 @@ from starlette.routing import Route, Router
 
 from ingestion.territory import load_territory
 from publication.api import describe
-from publication.api.engine import Busy, Engine, TooCostly
+from publication.api.engine import Busy, Engine, TooCostly, Total
 from publication.api.query import BadQuery, Contradiction, Query, parse
 from publication.resources import Resource, Tree, current, resource_path
 
@@ -189,7 +189,7 @@ def _is_known(request: Request, headers: dict[str, str]) -> bool:
     return known.strip() == "*" or mine in [tag.strip().removeprefix("W/") for tag in known.split(",")]
 
 
-def _links(request: Request, resource: Resource, query: Query, total: int) -> dict[str, str | None]:
+def _links(request: Request, resource: Resource, query: Query, total: Total) -> dict[str, str | None]:
     base = f"{_base(request)}{resource_path(resource.id)}"
     said = parse_qsl(_query_string(request), keep_blank_values=True)
     kept = [(name, value) for name, value in said if name not in ("page", "page_size")]
@@ -200,13 +200,18 @@ def _links(request: Request, resource: Resource, query: Query, total: int) -> di
     return {
         "profile": f"{base}profile/",
         "swagger": f"{base}swagger/",
-        "next": page(query.page + 1) if query.offset + query.page_size < total else None,
+        "next": page(query.page + 1) if query.offset + query.page_size < total.rows else None,
         "prev": page(query.page - 1) if query.page > 1 else None,
     }
 
 
-def _meta(query: Query, total: int) -> dict[str, int]:
-    return {"page": query.page, "page_size": query.page_size, "total": total}
+def _meta(query: Query, total: Total) -> dict[str, int | bool]:
+    return {
+        "page": query.page,
+        "page_size": query.page_size,
+        "total": total.rows,
+        "total_is_exact": total.is_exact,
+    }
 
 
 def _base(request: Request) -> str:

@@ -43,7 +43,7 @@ def test_a_page_has_the_published_shape(api: TestClient) -> None:
     answer = api.get(f"{COUNTS}/data/?page=2&page_size=5").json()
     assert [row["__id"] for row in answer["data"]] == [6, 7, 8, 9, 10]
     assert answer["data"][0]["start_datetime"] == "2026-03-29T03:00:00Z"
-    assert answer["meta"] == {"page": 2, "page_size": 5, "total": 12}
+    assert answer["meta"] == {"page": 2, "page_size": 5, "total": 12, "total_is_exact": True}
     assert answer["links"]["profile"] == f"http://testserver{COUNTS}/profile/"
     assert answer["links"]["swagger"] == f"http://testserver{COUNTS}/swagger/"
     seen = [row["__id"] for row in answer["data"]]
@@ -101,6 +101,17 @@ def test_totals_and_groups_agree_with_the_rows(api: TestClient) -> None:
         {"insee": "58303", "nbre_pl__avg": None, "id_local__count": 1},
         {"insee": "58194", "nbre_pl__avg": 26.0, "id_local__count": 2},
     ]
+
+
+def test_a_total_is_exact_as_far_as_it_is_counted(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("publication.api.engine.COUNTED_ON", 2)
+    asked = f"{COUNTS}/data/?count__isnotnull&page_size=5"
+    first = api.get(asked).json()
+    assert first["meta"] == {"page": 1, "page_size": 5, "total": 7, "total_is_exact": False}
+    assert first["links"]["next"] is not None
+    last = api.get(f"{asked}&page=3").json()
+    assert last["meta"] == {"page": 3, "page_size": 5, "total": 11, "total_is_exact": True}
+    assert last["links"]["next"] is None
 
 
 def test_an_export_is_the_published_file(api: TestClient, published_portal: Path) -> None:
@@ -165,7 +176,7 @@ def test_a_query_past_its_limits_is_refused_and_the_next_is_answered(
         patch.setattr(limits, "WAITING", 0)
         busy = api.get(f"{COUNTS}/data/?count__greater=3.25")
     assert (late.status_code, long.status_code, busy.status_code) == (422, 422, 503)
-    assert "12 lignes" in long.json()["errors"][0]["title"]
+    assert "plus de 5 lignes" in long.json()["errors"][0]["title"]
     assert int(busy.headers["retry-after"]) > 0
     assert api.get(f"{COUNTS}/data/?count__greater=3.25").status_code == 200
 
