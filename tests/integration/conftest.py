@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
+from tests.conftest import reading
 from tests.parsed import parsed_into
 
 if TYPE_CHECKING:
@@ -179,10 +180,12 @@ class Town:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DATANEVERS_HOME", str(self.home))
             patch.delenv("DATANEVERS_LAKE", raising=False)
-            with engine.connect(attach=False) as con:
-                for layer, name in set(re.findall(r"\b(bronze|silver|gold|ops)\.(\w+)", query)):
-                    engine.attach_table(con, layer, name)
-                return con.execute(query, values).fetchall()
+            con = reading()
+            for layer, name in set(re.findall(r"\b(bronze|silver|gold|ops)\.(\w+)", query)):
+                # a table of the same name that another installation has must not be seen
+                con.execute(f'CREATE SCHEMA IF NOT EXISTS {layer}; DROP VIEW IF EXISTS {layer}."{name}"')
+                engine.attach_table(con, layer, name)
+            return con.execute(query, values).fetchall()
 
     def tables(self) -> list[str]:
         """`<layer>/<table>`, as the folders of the lake say."""
