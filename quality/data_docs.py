@@ -76,19 +76,27 @@ def build(verdicts: Mapping[str, Verdict], folder: Path, *, run_id: str, now: da
     """
     folder.mkdir(parents=True, exist_ok=True)
     moment = now or datetime.now(UTC)
+    view = _view() if verdicts else None
     for dataset, verdict in verdicts.items():
-        (folder / f"{dataset}.html").write_text(_page(verdict, run_id, moment), encoding="utf-8")
+        (folder / f"{dataset}.html").write_text(_page(view, verdict, run_id, moment), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(sorted(p for p in folder.glob("*.html") if p != index)), encoding="utf-8")
     return index
 
 
-def _page(verdict: Verdict, run_id: str, moment: datetime) -> str:
+def _view() -> Any:
+    """What makes pages; one for all of them, because each compiles its templates anew."""
     load_gx()
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    view: Any = DefaultJinjaPageView
+    return view()
+
+
+def _page(view: Any, verdict: Verdict, run_id: str, moment: datetime) -> str:
     from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view.view import DefaultJinjaPageView
 
     held = sum(check.passed for check in verdict.checks)
     result = ExpectationSuiteValidationResult(
@@ -108,7 +116,6 @@ def _page(verdict: Verdict, run_id: str, moment: datetime) -> str:
         },
     )
     renderer: Any = ValidationResultsPageRenderer(run_info_at_end=True)
-    view: Any = DefaultJinjaPageView()
     document = view.render(renderer.render(result))
     words = f'<meta charset="utf-8"><meta name="verdict" content="{verdict.status}">{_STYLE}'
     page = _FOREIGN.sub("", str(document)).replace("<head>", f"<head>{words}", 1)
