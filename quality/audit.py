@@ -175,6 +175,7 @@ class _TableRun:
         self._suite = suite
         self._batch: Batch = opened.batch(relation)
         self._columns = _columns(opened.con, relation)
+        self._is_empty = opened.con.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone() is None
         self.missing: set[tuple[str, str]] = set()
 
     def structure(self) -> list[Check]:
@@ -189,15 +190,17 @@ class _TableRun:
         """Everything else, except rules on unsound columns, which the structure checks have reported already.
 
         A first pass asks only whether each rule holds: GX puts most of them into a single query. The few that do
-        not hold are asked again, for counts and examples.
+        not hold are asked again, for counts and examples. Rules that look for wrong rows are not asked where there are
+        no rows: most tables of a new installation, for a third of the time of its audits.
         """
         askable = [e for e in self._of_stage("content") if not self._lacks(e, unsound)]
-        results = self._validate(askable, "BOOLEAN_ONLY")
-        again = [e for e in askable if not (r := results[_position(e)]).success and _error_of(r) is None]
+        asked = [e for e in askable if not (self._is_empty and e.meta["counts"])]
+        results = self._validate(asked, "BOOLEAN_ONLY")
+        again = [e for e in asked if not (r := results[_position(e)]).success and _error_of(r) is None]
         in_sql = [e for e in again if "unexpected_rows_query" in e.configuration.kwargs]
         results |= self._validate(in_sql, "COMPLETE")
         results |= self._validate([e for e in again if e not in in_sql], "SUMMARY")
-        return [_check(results[_position(e)]) for e in askable]
+        return [_check(results[p]) if (p := _position(e)) in results else _conforming(e.meta) for e in askable]
 
     def _of_stage(self, stage: str) -> list[Any]:
         return [e for e in self._suite.expectations if (e.meta or {})["stage"] == stage]
@@ -245,16 +248,14 @@ def _meta(result: ExpectationValidationResult) -> dict[str, Any]:
 
 def _check(result: ExpectationValidationResult) -> Check:
     meta = _meta(result)
-    where = f"table {meta['table']}" + (f", colonne {meta['column']}" if meta["column"] else "")
-    head = f"{meta['label']} ({where})"
+    head = _head(meta)
     about = {"rule": meta["rule"], "table": meta["table"], "column": meta["column"]}
     if (error := _error_of(result)) is not None:
         # A rule nobody could check is not a rule that holds: the dataset is held back whatever its severity.
         message = f"{head} : règle impossible à évaluer. Corriger la règle ou le modèle. Détail : {error}"
         return Check(**about, severity="error", passed=False, observed=error, message=message)
     if result.success:
-        message = f"{head} : conforme."
-        return Check(**about, severity=meta["severity"], passed=True, observed="conforme", message=message)
+        return _conforming(meta)
     count, examples = _wrong_rows(result) if meta["counts"] else (0, ())
     if meta["private"]:
         examples = ()
@@ -269,6 +270,16 @@ def _check(result: ExpectationValidationResult) -> Check:
         unexpected_rows=count,
         examples=examples,
     )
+
+
+def _head(meta: Mapping[str, Any]) -> str:
+    where = f"table {meta['table']}" + (f", colonne {meta['column']}" if meta["column"] else "")
+    return f"{meta['label']} ({where})"
+
+
+def _conforming(meta: Mapping[str, Any]) -> Check:
+    about = {"rule": meta["rule"], "table": meta["table"], "column": meta["column"], "severity": meta["severity"]}
+    return Check(**about, passed=True, observed="conforme", message=f"{_head(meta)} : conforme.")
 
 
 def _wrong_rows(result: ExpectationValidationResult) -> tuple[int, tuple[str, ...]]:

@@ -159,6 +159,14 @@ def test_an_empty_table_is_rejected(candidate: Make) -> None:
     assert places.audit(AuditRules(min_rows=0)).status == "passed"
 
 
+def test_an_empty_table_has_every_rule_in_its_verdict(candidate: Make) -> None:
+    """Rules that no row can break are not asked, and are told as kept."""
+    places = candidate(COVOIT)
+    filled = places.audit(AuditRules(min_rows=0)).checks
+    places.sql("DELETE FROM {T}")
+    assert places.audit(AuditRules(min_rows=0)).checks == filled
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
