@@ -103,7 +103,8 @@ def test_a_cut_transfer_goes_on_where_it_was(ask: Asker, server: SftpServer) -> 
     server.reads.clear()
     assert ask().files == ("big.zip",)
     assert ask.landed() == {"big.zip": body}
-    assert min(offset for _, offset, _ in server.reads) >= 2 * WINDOW
+    # two windows at least had come, and all but the last is taken for written
+    assert min(offset for _, offset, _ in server.reads) >= WINDOW
 
 
 def test_a_cut_transfer_of_a_file_that_changed_starts_again(ask: Asker, server: SftpServer) -> None:

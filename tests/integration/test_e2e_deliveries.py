@@ -175,14 +175,18 @@ def story(
     known.with_name("broken_2026-10.csv").write_text(broken, "utf-8")
     told.run("refused by the audit")
 
+    true_longitude = []
+
     def spoil(rows: Rows) -> None:
-        published_sites(rows)[0].update(type="Parking", nbre_pl="-4")
+        site = published_sites(rows)[0]
+        true_longitude.append(site["Xlong"])
+        site.update(type="Parking", Xlong="203.15")
 
     deliver_carpool(told.town, "bnlc_20261102.csv", spoil)
     told.run("refused by a model")
 
     def correct(rows: Rows) -> None:
-        published_sites(rows)[0].update(nbre_pl="4", nom_lieu="Corrigé")
+        published_sites(rows)[0].update(Xlong=true_longitude[0], nom_lieu="Corrigé")
 
     deliver_carpool(told.town, "bnlc_20261103.csv", correct)
     told.run("corrected")
@@ -218,13 +222,13 @@ def test_a_value_that_a_model_refuses_looks_the_same_from_outside(story: Story) 
     assert said.document["failures"] == []
     refused = carpool(said)
     assert (refused["verdict"], refused["published_version"]) == ("failed", 1)
-    assert any("space_count" in reason for reason in refused["reasons"]), refused["reasons"]
+    assert any("longitude" in reason for reason in refused["reasons"]), refused["reasons"]
     assert REFUSED in story.pages["refused by a model"]
-    held = {d["id"] for d in said.document["datasets"] if any("space_count" in reason for reason in d["reasons"])}
-    # what knows its things by the common list of things waits with it; what does not read the model goes on
+    held = {d["id"] for d in said.document["datasets"] if any("longitude" in reason for reason in d["reasons"])}
+    # whoever asks where things are waits with it; who does not goes on
     assert {"lieux-covoiturage", "comptages-mobilite"} <= held
     others = {d["id"]: d for d in said.document["datasets"] if d["id"] in FED - held}
-    assert {"adresses", "eau-volumes-journaliers", "indicateurs-plateforme", "reseau-chaleur"} <= others.keys()
+    assert {"adresses", "indicateurs-plateforme"} <= others.keys()
     assert not [d for d in others.values() if d["verdict"] == "failed"]
 
 

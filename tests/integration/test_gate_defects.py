@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from quality.audit import Check, Verdict
     from tests.integration.conftest import Done, Town
 
+# the whole territory is built and then audited a few times over: two minutes, more where others work beside
+pytestmark = pytest.mark.timeout(900)
+
 CARDS = load_cards()
 by_card = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
 
