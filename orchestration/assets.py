@@ -15,6 +15,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from ingestion.contract import SourceContract
@@ -175,9 +176,15 @@ def _bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines) or "aucun"
 
 
+@cache
+def _reading() -> duckdb.DuckDBPyConnection:
+    """One for all reports of a run: there are seventy, and opening takes longer than asking."""
+    return engine.connect(attach=False)
+
+
 def _file_report(contract: SourceContract, run_id: str, own_days: Sequence[str]) -> dict[str, Any]:
     """Rows in the table, UTC days this run loaded, rows of these and of `own_days`, files held back, last arrival."""
-    with engine.connect(attach=False) as con:
+    with _reading().cursor() as con:
         engine.attach_table(con, "ops", "ingest_file")
         engine.attach_table(con, "bronze", contract.bronze)
         days = con.execute(

@@ -199,8 +199,12 @@ class Town:
         return {name: max(int(p.stem) for p in log) for name, log in logs.items()}
 
     def data_files(self) -> dict[str, str]:
-        """SHA-256 of every published data file, by path in the tree."""
-        paths = [p for p in self.publication.rglob("*") if p.suffix in (".csv", ".parquet", ".geojson")]
+        """SHA-256 of every published data file, by path in the tree; a dictionary describes data and is none."""
+        paths = [
+            p
+            for p in self.publication.rglob("*")
+            if p.suffix in (".csv", ".parquet", ".geojson") and p.name != "dictionnaire.csv"
+        ]
         return {p.relative_to(self.publication).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:

@@ -87,7 +87,9 @@ def test_the_data_package_is_valid_its_files_whole_and_its_tables_as_their_schem
         package = Package.from_descriptor(str(folder / "datapackage.json"))
         report = package.validate()
     assert report.flatten(["taskNumber", "rowNumber", "fieldName", "type", "note"]) == []
-    offered = {p.name for p in folder.iterdir() if not p.name.endswith(("schema.json", ".html", "datapackage.json"))}
+    offered = {
+        p.name for p in folder.iterdir() if not p.name.endswith(("schema.json", ".html", ".svg", "datapackage.json"))
+    }
     assert {resource["path"] for resource in descriptor["resources"]} == offered
     assert all(resource["hash"].startswith("sha256:") and resource["bytes"] for resource in descriptor["resources"])
     by_name = {resource["name"]: resource for resource in descriptor["resources"]}

@@ -108,7 +108,7 @@ def test_every_part_is_published_told_of_and_left_alone_when_its_year_does_not_c
     assert 33 in [task.stats.get("rows") for task in report.tasks], "the parts are read as one table"
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert all(f'href="{name}"' in page for name in resource["path"])
-    assert "33 lignes" in page
+    assert "33\u00a0lignes" in page
     graph = rdflib.Graph().parse(home / "publication/catalog.ttl")
     sums = {str(s): str(o) for s, o in graph.subject_objects(rdflib.URIRef("http://spdx.org/rdf/terms#checksum"))}
     listed = [node for name in resource["path"] for node in sums if node.endswith(f"/{name}")]
