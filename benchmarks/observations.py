@@ -143,10 +143,10 @@ def build() -> float:
 
 def full() -> float:
     """Seconds of a build of everything from bronze; fails when it is not the number of observations that went in."""
-    from ingestion import declarations
     from lake import engine
+    from orchestration import declared
 
-    declarations.write()
+    declared.write()
     seconds = build()
     with engine.connect(attach=False) as con:
         engine.attach_table(con, "silver", "observation")
