@@ -200,8 +200,23 @@ def _attach(con: duckdb.DuckDBPyConnection, nodes: dict[str, Any]) -> None:
         con.execute(f'CREATE TABLE dbt.reference."{name}" AS FROM made.reference."{name}"')
     con.execute("USE dbt.main")
     views = "SELECT sql FROM duckdb_views() WHERE database_name = 'made' AND schema_name = '{}' AND NOT internal"
-    for (sql,) in [row for schema in ("staging", "main") for row in con.execute(views.format(schema)).fetchall()]:
+    waiting = [row[0] for schema in ("staging", "main") for row in con.execute(views.format(schema)).fetchall()]
+    while waiting:  # a view may read one that comes after it
+        late = [sql for sql in waiting if not _made(con, sql)]
+        if len(late) == len(waiting):
+            raise RuntimeError(f"views that read what is not there: {late}")
+        waiting = late
+
+
+def _made(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Whether a view could be made."""
+    import duckdb
+
+    try:
         con.execute(sql)
+    except duckdb.CatalogException:
+        return False
+    return True
 
 
 def _parquet(layer: str, name: str, types: dict[str, str]) -> str:
