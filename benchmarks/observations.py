@@ -187,10 +187,10 @@ def _attach(con: duckdb.DuckDBPyConnection, nodes: dict[str, Any]) -> None:
 
     con.execute("ATTACH ':memory:' AS dbt")
     con.execute(f"ATTACH '{dbt_dir() / 'dbt.duckdb'}' AS made (READ_ONLY)")
-    for schema in ("bronze", "staging", "silver", "gold", "reference"):
+    for schema in ("bronze", "staging", "silver", "gold", "ops", "reference"):
         con.execute(f"CREATE SCHEMA dbt.{schema}")
     with engine.connect() as lake:
-        for layer in ("bronze", "silver", "gold"):
+        for layer in ("bronze", "silver", "gold", "ops"):
             for name in table.tables(layer):
                 types = {row[0]: row[1] for row in lake.execute(f'DESCRIBE {layer}."{name}"').fetchall()}
                 con.execute(_parquet(layer, name, types))
