@@ -17,7 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from lake import table as delta
-from lake.engine import connect
+from lake.engine import connect, literal
 from lake.home import table_uri, tmp_dir
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Candidate:
 
     def relation(self) -> str:
         """SQL for the candidate's own rows."""
-        return f"read_parquet({_literal(str(self.parquet))})"
+        return f"read_parquet({literal(str(self.parquet))})"
 
     def check(self) -> None:
         """Raise `ValueError` when the strategy lacks what it needs."""
@@ -83,10 +83,6 @@ def _root() -> Path:
 
 def _folder(layer: str, table: str) -> Path:
     return _root() / layer / table
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted(names: Iterable[str]) -> str:
@@ -124,7 +120,7 @@ def stage(con: duckdb.DuckDBPyConnection, candidate: Candidate, sql: str) -> Can
     aside = final.with_name(f".{candidate.table}.{uuid.uuid4().hex}")
     aside.mkdir(parents=True)
     try:
-        target = _literal(str(aside / candidate.parquet.name))
+        target = literal(str(aside / candidate.parquet.name))
         options = "format parquet, compression zstd, compression_level 1, row_group_size 250000"
         counted = con.execute(f"copy ({sql}\n) to {target} ({options})").fetchone()
         written = replace(candidate, rows=int(counted[0]) if counted else 0)
@@ -166,7 +162,7 @@ def discard(layer: str, table: str) -> None:
 
 
 def _current(layer: str, table: str) -> str:
-    return f"delta_scan({_literal(table_uri(layer, table))})"
+    return f"delta_scan({literal(table_uri(layer, table))})"
 
 
 def view_sql(layer: str, table: str) -> str:
@@ -310,7 +306,7 @@ def _parts(con: duckdb.DuckDBPyConnection, candidate: Candidate) -> list[str]:
     query = f"select distinct {column} from {candidate.relation()} where {column} is not null order by 1"
     values = [str(row[0]) for row in con.execute(query).fetchall()]
     chosen = [values[start : start + _PARTITIONS_AT_ONCE] for start in range(0, len(values), _PARTITIONS_AT_ONCE)]
-    parts = [f"{column} between {_literal(some[0])} and {_literal(some[-1])}" for some in chosen]
+    parts = [f"{column} between {literal(some[0])} and {literal(some[-1])}" for some in chosen]
     return [f"({parts[0]} or {column} is null)", *parts[1:]] if parts else []
 
 

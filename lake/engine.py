@@ -80,6 +80,11 @@ def attach_lake(con: duckdb.DuckDBPyConnection) -> None:
             attach_table(con, layer, name)
 
 
+def literal(text: str) -> str:
+    """`text` as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def attach_table(con: duckdb.DuckDBPyConnection, layer: str, name: str) -> None:
     """(Re)create the view of one table, if it exists.
 

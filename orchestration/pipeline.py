@@ -10,7 +10,6 @@ and whoever runs the step raises at its end.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -330,7 +329,7 @@ def _dbt_build(arguments: Sequence[str], run_id: str) -> tuple[BuildResult, set[
 
 def _dbt_nodes() -> stake.Nodes:
     """Models, seeds, tests and sources of the project as the last build parsed it, by id."""
-    parsed = json.loads((dbt_dir() / "target" / "manifest.json").read_text(encoding="utf-8"))
+    parsed = lineage.read_manifest(dbt_dir() / "target" / "manifest.json")
     nodes: stake.Nodes = parsed["nodes"] | parsed["sources"]
     return nodes
 
@@ -340,7 +339,7 @@ def _refusals(outcome: Any, result: BuildResult, run_id: str) -> set[str]:
     from publication.card import load_cards
 
     dataset_of = {t.model: card.id for card in load_cards() for t in card.tables}
-    manifest = json.loads((dbt_dir() / "target" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = lineage.read_manifest(dbt_dir() / "target" / "manifest.json")
     results = outcome.result.results if result.models else ()
     refusals = refusal.refused(results, manifest["child_map"], dataset_of)
     refusal.keep(refusals, run_id, (dataset_of[name] for name in result.models if name in dataset_of))

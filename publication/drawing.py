@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lake.engine import extension_path
+from lake.engine import extension_path, literal
 from publication import vega
 from publication.french import french_number, french_span, french_unit, plural
 from publication.vega import Contour
@@ -52,8 +52,8 @@ class Subject:
     @property
     def source(self) -> str:
         """The rows, as DuckDB reads them."""
-        wanted = " AND ".join(f"{_q(c)}::VARCHAR = {_lit(v)}" for c, v in sorted(self.picture.where.items()))
-        return f"(SELECT * FROM read_parquet({_lit(str(self.parquet))}) WHERE {wanted or 'true'})"
+        wanted = " AND ".join(f"{_q(c)}::VARCHAR = {literal(v)}" for c, v in sorted(self.picture.where.items()))
+        return f"(SELECT * FROM read_parquet({literal(str(self.parquet))}) WHERE {wanted or 'true'})"
 
     def field(self, name: str) -> Field:
         """A column of the table."""
@@ -109,7 +109,7 @@ def contours(con: duckdb.DuckDBPyConnection) -> tuple[Contour, ...]:
     there = "SELECT 1 FROM information_schema.tables WHERE table_schema = 'silver' AND table_name = 'commune_contour'"
     if con.execute(there).fetchone() is None:
         return ()
-    con.execute(f"LOAD {_lit(extension_path('spatial'))}")
+    con.execute(f"LOAD {literal(extension_path('spatial'))}")
     shape = f"ST_SimplifyPreserveTopology(ST_GeomFromText(geometry_wkt), {_SHAPE_TOLERANCE_DEG})"
     rows = con.execute(
         f"SELECT insee_code, commune_name, ST_AsGeoJSON({shape}), ST_X(ST_PointOnSurface({shape})), "
@@ -211,7 +211,7 @@ def _is_near(place: dict[str, Any], around: Sequence[Contour]) -> bool:
 
 def _shapes(con: duckdb.DuckDBPyConnection, subject: Subject, geometry: str) -> list[dict[str, Any]]:
     """Lines and areas as GeoJSON, thinned."""
-    con.execute(f"LOAD {_lit(extension_path('spatial'))}")
+    con.execute(f"LOAD {literal(extension_path('spatial'))}")
     # ST_Simplify keeps ends; a ring of another direction than d3 expects would fill the globe: exterior clockwise
     shape = f"ST_Simplify(ST_GeomFromText({_q(geometry)}), {_SHAPE_TOLERANCE_DEG / 5})"
     rows = con.execute(
@@ -247,7 +247,7 @@ def _series(con: duckdb.DuckDBPyConnection, subject: Subject, territory: Territo
     step = _step(subject, (last - first).days)
     lines = _lines(con, subject)
     category = f"{_q(subject.picture.category)}::VARCHAR" if subject.picture.category else "''"
-    kept = f"WHERE {category} IN ({', '.join(_lit(line) for line in lines)})" if lines else ""
+    kept = f"WHERE {category} IN ({', '.join(literal(line) for line in lines)})" if lines else ""
     rows = con.execute(
         f"SELECT date_trunc('{step}', {time}) AS t, {category} AS k, {subject.measured}::DOUBLE AS v "
         f"FROM {subject.source} {kept} GROUP BY 1, 2 HAVING v IS NOT NULL AND t IS NOT NULL ORDER BY k, t"
@@ -266,7 +266,7 @@ def _local(subject: Subject, territory: Territory) -> str:
     """SQL of the moment in legal time: an hour of the day is the town's."""
     time = subject.picture.time or ""
     if subject.field(time).type == "datetime":
-        return f"timezone({_lit(territory.time_zone)}, {_q(time)})"
+        return f"timezone({literal(territory.time_zone)}, {_q(time)})"
     return f"{_q(time)}::TIMESTAMP"
 
 
@@ -357,7 +357,3 @@ def _short(value: float) -> str:
 
 def _q(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _lit(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

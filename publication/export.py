@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lake.engine import literal
 from publication import geo
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def write(con: duckdb.DuckDBPyConnection, export: TableExport, folder: Path) -> 
     import duckdb
 
     parquet = folder / f"{export.stem}.parquet"
-    source = f"read_parquet({_literal(str(parquet))})"
+    source = f"read_parquet({literal(str(parquet))})"
     try:
         with _in_order(con):
             write_parquet(con, export, parquet)
@@ -185,7 +186,7 @@ def write_archive(
     target, member = folder / f"{archive.name}.zip", folder / f"{archive.name}.member"
     with zipfile.ZipFile(target, "w") as bundle:
         for export, exported in written:
-            source = f"read_parquet({_literal(str(exported.path('parquet')))})"
+            source = f"read_parquet({literal(str(exported.path('parquet')))})"
             values = [(field, _member_value(field, export, archive)) for field in export.table.fields]
             try:
                 with _in_order(con):
@@ -215,9 +216,9 @@ def write_parquet(con: duckdb.DuckDBPyConnection, export: TableExport, path: Pat
     """The published columns, sorted; with the columns of GeoParquet when the table has a place."""
     select, options = _select(con, export), f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
     if (place := _place(con, export)) is not None:
-        options += f", KV_METADATA {{geo: {_literal(geo.metadata(con, select, place))}}}"
+        options += f", KV_METADATA {{geo: {literal(geo.metadata(con, select, place))}}}"
         select = geo.with_columns(select, place)
-    con.execute(f"COPY ({select} ORDER BY {_order(export)}) TO {_literal(str(path))} ({options})")
+    con.execute(f"COPY ({select} ORDER BY {_order(export)}) TO {literal(str(path))} ({options})")
 
 
 def _write_csvs(
@@ -247,7 +248,7 @@ def _write_csv(
     """Rows of `source` as CSV, each field by the SQL of its text."""
     columns = ", ".join(f"{text} AS {_quote(field.name)}" for field, text in values)
     con.execute(
-        f"COPY (SELECT {columns} FROM {source}) TO {_literal(str(path))} "
+        f"COPY (SELECT {columns} FROM {source}) TO {literal(str(path))} "
         f"(FORMAT csv, HEADER true, DELIMITER '{delimiter}', QUOTE '\"', ESCAPE '\"', NULLSTR '')"
     )
 
@@ -257,7 +258,7 @@ def _member_value(field: Field, export: TableExport, archive: Archive) -> str:
     name = _quote(field.name)
     match field.type:
         case "date":
-            return f"strftime({name}, {_literal(archive.date_format)})"
+            return f"strftime({name}, {literal(archive.date_format)})"
         case "string":
             return name
         case _:
@@ -331,7 +332,7 @@ def _csv_value(field: Field, export: TableExport) -> str:
         case "number":
             text = plain_number(name)
         case "boolean":
-            yes, no = _literal(field.true_value), _literal(field.false_value)
+            yes, no = literal(field.true_value), literal(field.false_value)
             text = f"CASE {name} WHEN true THEN {yes} WHEN false THEN {no} END"
         case "date" | "datetime":
             text = _iso(field)
@@ -380,7 +381,7 @@ def safe_text(name: str, *, is_free: bool) -> str:
 def _write_geojson(con: duckdb.DuckDBPyConnection, export: TableExport, source: str, path: Path) -> None:
     """One feature a row, a line each; a row without a place has a null geometry (RFC 7946, 3.2)."""
     told = [f for f in export.table.fields if f.type != "geometry"]
-    properties = f"json_object({', '.join(f'{_literal(f.name)}, {_json_value(f)}' for f in told)})"
+    properties = f"json_object({', '.join(f'{literal(f.name)}, {_json_value(f)}' for f in told)})"
     if export.sparse:
         properties = f"json_merge_patch('{{}}', {properties})"  # RFC 7396: a null removes the member
     geometry = f"ST_AsGeoJSON({_place(con, export)})"
@@ -429,7 +430,7 @@ def _day(export: TableExport) -> str | None:
         return None
     name = _quote(export.temporal)
     kind = {field.name: field.type for field in export.table.fields}[export.temporal]
-    return f"({name} AT TIME ZONE {_literal(export.zone)})::DATE" if kind == "datetime" else f"{name}::DATE"
+    return f"({name} AT TIME ZONE {literal(export.zone)})::DATE" if kind == "datetime" else f"{name}::DATE"
 
 
 def _days(con: duckdb.DuckDBPyConnection, export: TableExport, source: str) -> tuple[date, date] | None:
@@ -441,7 +442,3 @@ def _days(con: duckdb.DuckDBPyConnection, export: TableExport, source: str) -> t
 
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

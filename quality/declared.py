@@ -12,7 +12,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from quality.expectation import literal, moment, quote
+from lake.engine import literal
+from quality.expectation import moment, quote
 from quality.standard import DeclaredCheck, TableStandard
 
 # West, south, east, north of mainland France with Corsica, then of the overseas territories that have INSEE codes.

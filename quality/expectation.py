@@ -36,11 +36,6 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
-    """`text` as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def moment(kind: FieldType, instant: datetime) -> str:
     """SQL literal of `instant`, to be compared with a date or datetime column."""
     if kind == "date":

@@ -14,7 +14,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ingestion.territory import load_territory
-from quality.expectation import OBSERVED, Maker, Rule, Surroundings, braced, literal, moment, quote
+from lake.engine import literal
+from quality.expectation import OBSERVED, Maker, Rule, Surroundings, braced, moment, quote
 from quality.rules import AuditRules, Coverage, Drift, Freshness
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from quality.expectation import Maker, Rule, braced, literal, quote
+from lake.engine import literal
+from quality.expectation import Maker, Rule, braced, quote
 from quality.standard import Field
 
 if TYPE_CHECKING:

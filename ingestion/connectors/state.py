@@ -61,8 +61,8 @@ class State:
         """Forget the parts of `name` that are not in `items`: what the platform no longer has."""
         gone = [i for n, i in self._values if n == name and i and i not in items]
         if gone:
-            quoted = ", ".join(_quoted(item) for item in gone)
-            where = f"source = {_quoted(self._source)} AND name = {_quoted(name)} AND item IN ({quoted})"
+            quoted = ", ".join(engine.literal(item) for item in gone)
+            where = f"source = {engine.literal(self._source)} AND name = {engine.literal(name)} AND item IN ({quoted})"
             table.delete("ops", "connector_state", where)
             for item in gone:
                 del self._values[name, item]
@@ -80,7 +80,3 @@ def _read(source: str) -> list[tuple[tuple[str, str], Value]]:
         engine.attach_table(con, "ops", "connector_state")
         rows = con.execute("SELECT name, item, value FROM ops.connector_state WHERE source = ?", [source]).fetchall()
     return [((name, item), json.loads(value)) for name, item, value in rows]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from lake.engine import literal
 from lake.home import publication_dir
 
 if TYPE_CHECKING:
@@ -212,11 +213,7 @@ class Reader:
 
 
 def _source(resource: Resource) -> str:
-    return f"read_parquet({_literal(str(resource.parquet))}, file_row_number = true)"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"read_parquet({literal(str(resource.parquet))}, file_row_number = true)"
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
@@ -236,7 +233,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     con.execute("SET GLOBAL parquet_metadata_cache = true")  # a footer is read once a publication
     published = publication_dir()
     # the link, and the folder beside it that holds the trees it points to in turn
-    folders = ", ".join(_literal(f"{folder}/") for folder in (published, published.with_name(".publications")))
+    folders = ", ".join(literal(f"{folder}/") for folder in (published, published.with_name(".publications")))
     con.execute(f"SET GLOBAL allowed_directories = [{folders}]")
     con.execute("SET GLOBAL enable_external_access = false")
     con.execute("SET GLOBAL lock_configuration = true")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from lake.engine import literal
 from publication.export import plain_number, safe_text
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Query:
 
     @property
     def _json_object(self) -> str:
-        members = ", ".join(f"{_literal(o.name)}, {_json(o, alias)}" for alias, o in self._aliased())
+        members = ", ".join(f"{literal(o.name)}, {_json(o, alias)}" for alias, o in self._aliased())
         return f"json_object({members})::VARCHAR"
 
     def csv_rows(self, source: str, limit: int) -> str:
@@ -405,7 +406,7 @@ def _csv(output: Output, alias: str) -> str:
             return plain_number(alias)
         case "boolean":
             yes, no = (column.true_value, column.false_value) if column else ("true", "false")
-            return f"CASE {alias} WHEN true THEN {_literal(yes)} WHEN false THEN {_literal(no)} END"
+            return f"CASE {alias} WHEN true THEN {literal(yes)} WHEN false THEN {literal(no)} END"
         case _:
             return _csv_text(alias, is_free=column is not None and column.is_free_text)
 
@@ -439,7 +440,3 @@ def _quoted_cell(text: str) -> str:
 def quote(name: str) -> str:
     """A name as a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
